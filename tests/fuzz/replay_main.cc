@@ -46,7 +46,8 @@ int main(int argc, char** argv) {
   }
   const std::vector<std::filesystem::path> files = corpus_files(argv[1]);
   if (files.empty()) {
-    std::fprintf(stderr, "%s holds no corpus files; add some, a fuzz target needs seeds\n", argv[1]);
+    std::fprintf(stderr, "%s holds no corpus files; add some, a fuzz target needs seeds\n",
+                 argv[1]);
     return 1;
   }
   run({}, 0);
