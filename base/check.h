@@ -15,11 +15,10 @@ namespace shoal::base {
 }  // namespace shoal::base
 
 /// CHECK(condition) or CHECK(condition, "format {}", values...): aborts when our own code is wrong.
-#define CHECK(condition, ...)                                                      \
-  do {                                                                             \
-    if (!(condition)) [[unlikely]]                                                 \
-      ::shoal::base::check_failed(__FILE__, __LINE__, #condition,                  \
-                                  ::fmt::format("" __VA_ARGS__));                  \
+#define CHECK(condition, ...)                                                                     \
+  do {                                                                                            \
+    if (!(condition)) [[unlikely]]                                                                \
+      ::shoal::base::check_failed(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__)); \
   } while (false)
 
 #ifdef NDEBUG

@@ -32,7 +32,7 @@ std::string folder_of(const std::string& path) {
 Result<void> make_one_folder(const std::string& path) {
   if (mkdir(path.c_str(), 0700) == 0) return {};
   const int number = errno;
-  struct stat status {};
+  struct stat status{};
   if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
   return fail_errno(number, fmt::format("making folder {}", printable(path)));
 }
@@ -147,8 +147,8 @@ Result<std::size_t> read_at(const Fd& fd, std::uint64_t offset, MutableByteView 
   if (!fits_off_t(offset, out.size())) return fail(Errc::out_of_range, "reading at {}", offset);
   std::size_t done = 0;
   while (done < out.size()) {
-    const ssize_t got = pread(fd.get(), out.data() + done, out.size() - done,
-                              static_cast<off_t>(offset + done));
+    const ssize_t got =
+        pread(fd.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno(errno, fmt::format("reading at {}", offset + done));
     if (got == 0) break;
@@ -161,8 +161,8 @@ Result<void> write_at(const Fd& fd, std::uint64_t offset, ByteView data) {
   if (!fits_off_t(offset, data.size())) return fail(Errc::too_large, "writing at {}", offset);
   std::size_t done = 0;
   while (done < data.size()) {
-    const ssize_t put = pwrite(fd.get(), data.data() + done, data.size() - done,
-                               static_cast<off_t>(offset + done));
+    const ssize_t put =
+        pwrite(fd.get(), data.data() + done, data.size() - done, static_cast<off_t>(offset + done));
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return fail_errno(errno, fmt::format("writing at {}", offset + done));
     if (put == 0) return fail(Errc::io, "writing at {}: nothing was taken", offset + done);
@@ -247,7 +247,7 @@ Result<void> remove_file(const std::string& path) {
 }
 
 Result<DiskSpace> disk_space(const std::string& path) {
-  struct statvfs status {};
+  struct statvfs status{};
   int result = 0;
   do {
     result = statvfs(path.c_str(), &status);

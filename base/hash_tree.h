@@ -2,7 +2,8 @@
 // The BitTorrent v2 hash tree (BEP 52): SHA-256, branching factor two, leaves of 16 KiB. A short
 // last leaf is hashed as it is; leaves beyond the end of the file are 32 zero bytes, and a missing
 // node above them is the root of an all-zero subtree. The root does not depend on the chunk size.
-// Leaves and inner nodes are not told apart by the hash, so a root means nothing without the length.
+// Leaves and inner nodes are not told apart by the hash, so a root means nothing without the
+// length.
 #pragma once
 
 #include <cstdint>
@@ -65,8 +66,8 @@ Digest root_of_layer(std::span<const Digest> layer, std::uint32_t chunk_bytes);
 bool verify_layer(const ContentId& content, std::uint32_t chunk_bytes,
                   std::span<const Digest> layer);
 /// Whether the leaf hashes of chunk number `chunk` belong to content. For a file of more than one
-/// chunk `layer` is its verified piece layer; otherwise it is empty and the leaves lead to the root.
-/// Checks the count against the length first.
+/// chunk `layer` is its verified piece layer; otherwise it is empty and the leaves lead to the
+/// root. Checks the count against the length first.
 bool verify_chunk_leaves(const ContentId& content, std::uint32_t chunk_bytes,
                          std::span<const Digest> layer, std::uint64_t chunk,
                          std::span<const Digest> leaves);

@@ -17,6 +17,9 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
   using std::expected<T, Error>::expected;
 };
 
+/// Success without a value, where `return {}` cannot be written: co_return ok();
+inline Result<void> ok() { return {}; }
+
 /// fail(Errc::no_space, "writing {}", key) returns from any function with a Result.
 template <class... Args>
 [[nodiscard]] std::unexpected<Error> fail(Errc code, fmt::format_string<Args...> format,
@@ -38,6 +41,7 @@ template <class T>
 
 namespace shoal {
 using base::fail;
+using base::ok;
 using base::pass;
 using base::Result;
 }  // namespace shoal

@@ -250,8 +250,8 @@ Result<void> Database::integrity_check() {
 
 Result<void> Database::backup_to(const std::string& path) {
   sqlite3* target = nullptr;
-  const int opened = sqlite3_open_v2(path.c_str(), &target,
-                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  const int opened =
+      sqlite3_open_v2(path.c_str(), &target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   std::unique_ptr<Database> copy(new Database(target));
   if (opened != SQLITE_OK) {
     return std::unexpected(copy->last_error(fmt::format("opening {}", printable(path))));

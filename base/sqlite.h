@@ -48,7 +48,7 @@ class Statement {
   friend class Database;
   Statement(Database& database, sqlite3_stmt* statement);
   Database* database_;
-  sqlite3_stmt* statement_;     // null: could not be prepared, because of ...
+  sqlite3_stmt* statement_;      // null: could not be prepared, because of ...
   std::optional<Error> broken_;  // ... this
 };
 

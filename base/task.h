@@ -2,11 +2,33 @@
 // Coroutines and their lifetime. A Task is lazy and runs on the loop it was spawned on. Background
 // work is started only by spawn(), into a TaskGroup that is a member of the object whose state the
 // work touches; so ownership is a tree and stopping is a walk over it.
+//
+// Cancellation, what an author of coroutines has to know:
+// - It reaches a task through TaskGroup::cancel() and stop(), a passed with_deadline(), or a
+//   failed neighbour in all_within(); never from another thread. It never throws: tasks started
+//   here run with Asio's throw_if_cancelled off.
+// - It is sticky. The wait under way ends with Errc::canceled, and so does every later wait of
+//   that task. So: when a wait returns an error, return; there is nothing to reset.
+// - Every wait of this header notices it: Timer, Signal, AsyncMutex, Semaphore, with_deadline,
+//   all_within. Asio operations do when awaited with base::use_task (asio_alias.h). A bare
+//   use_awaitable does not notice a cancellation that came before it began, and throws: never use
+//   it. A loop without waits asks cancel_requested().
+// - A wait that was served before the cancellation reached it returns success: what it acquired
+//   is yours to give back. Guards do; Semaphore permits are released by hand.
+// - Two waits see the end whatever happens: TaskGroup::stop() and Pool::run(). They are fit for
+//   cleaning up in a canceled task; a wait on a remote party is not.
+// - A task dropped before its start never runs any of its body; its arguments are destroyed.
+// - A Result<void> coroutine ends with `co_return ok();`, since `co_return {}` does not compile.
+//
+// At the end of the process: stop the groups, let run_until_done() return, then destroy pools,
+// then the loop. Frames still alive when the loop is destroyed are destroyed in no certain order.
 #pragma once
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
 #include <asio/io_context.hpp>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,6 +46,9 @@ using Task = asio::awaitable<T, asio::any_io_executor>;
 
 using Loop = asio::io_context;
 using Executor = asio::any_io_executor;
+
+/// True once the calling task was asked to end.
+Task<bool> cancel_requested();
 
 /// Waits on a clock. The system implementation uses Asio's steady timer; tests turn a virtual one.
 /// Thread: the loop.
@@ -57,7 +82,8 @@ class TaskGroup {
   bool is_stopping() const;
   /// Asks all tasks to end, without waiting.
   void cancel();
-  /// Cancels all tasks and returns when they have ended. May be called more than once.
+  /// Cancels all tasks and returns when they have ended, even when the caller itself is canceled.
+  /// May be called more than once, but not by a task of the group: it would wait for itself.
   Task<void> stop();
 
  private:
@@ -66,15 +92,17 @@ class TaskGroup {
   std::shared_ptr<State> state_;
 };
 
-/// Starts task in group. An exception that leaves it is a bug: logged, then abort.
-/// Thread: the loop.
+/// Starts task in group, from the loop's queue: nothing of it has run when this returns.
+/// An exception that leaves it is a bug: logged, then abort. Thread: the loop.
 void spawn(TaskGroup& group, Task<void> task);
 
 /// Runs the loop until task has ended; for main() and tests.
 void run_until_done(Loop& loop, Task<void> task);
 
 /// The result of task, or timed_out when the deadline passes first: the task is then canceled and
-/// has ended when this returns. Cancellation from outside passes through as canceled.
+/// has ended when this returns; should it end with a value or an error of its own all the same,
+/// that is the result. When the deadline has passed already, the task is dropped unstarted.
+/// Cancellation from outside passes through as canceled.
 template <class T>
 Task<Result<T>> with_deadline(Timer& timer, Deadline deadline, Task<Result<T>> task);
 
@@ -97,7 +125,7 @@ class Signal {
 
  private:
   struct State;
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 /// Lets one task at a time into a section that contains awaits (a mutex would be held across
@@ -122,6 +150,9 @@ class AsyncMutex {
   };
 
   explicit AsyncMutex(Executor executor);
+  ~AsyncMutex();  // waiters end with canceled; guards must be gone
+  AsyncMutex(const AsyncMutex&) = delete;
+  AsyncMutex& operator=(const AsyncMutex&) = delete;
   /// Errors: canceled.
   Task<Result<Guard>> lock();
   bool is_locked() const;
@@ -129,13 +160,16 @@ class AsyncMutex {
  private:
   void unlock();
   struct State;
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 /// Limits how many tasks (or bytes) are under way. Thread: the loop.
 class Semaphore {
  public:
   Semaphore(Executor executor, std::uint64_t permits);
+  ~Semaphore();  // waiters end with canceled
+  Semaphore(const Semaphore&) = delete;
+  Semaphore& operator=(const Semaphore&) = delete;
   /// Waits for n permits, first come, first served. Errors: canceled. Shape: n <= the total.
   Task<Result<void>> acquire(std::uint64_t n = 1);
   void release(std::uint64_t n = 1);
@@ -143,11 +177,11 @@ class Semaphore {
 
  private:
   struct State;
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 /// Runs all tasks, at most `limit` at a time, and returns the first error once all have ended
-/// (the others are canceled as soon as one fails).
+/// (the others are canceled as soon as one fails). Shape: limit >= 1. Errors: also canceled.
 Task<Result<void>> all_within(std::size_t limit, std::vector<Task<Result<void>>> tasks);
 
 /// Where blocking work goes: file I/O, SQLite reads, hashing of more than 64 KiB.
@@ -157,13 +191,17 @@ class Pool {
  public:
   virtual ~Pool() = default;
 
-  /// Shape: function() returns R, not a reference; R is void or movable.
+  /// Shape: function() returns R, not a reference; R is void or movable. An exception that leaves
+  /// function is a bug: logged, then abort.
   template <class F, class R = std::invoke_result_t<F&>>
   Task<R> run(F function);
 
  protected:
   /// Calls work somewhere, exactly once; `done` is posted by run() itself. Thread: any.
   virtual void post(std::move_only_function<void()> work) = 0;
+
+ private:
+  Task<void> run_borrowed(std::move_only_function<void()> work);
 };
 
 /// Threads named "shoal-disk-N". Destruction waits for queued work.

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+#include "base/config.h"
+namespace shoal::base {}
