@@ -27,6 +27,7 @@ class ConfigSchema {
   /// Text such as "20s", "10 min", "250ms".
   ConfigSchema& duration(std::string_view key, Duration& place);
 
+  /// All places are set or, after an error, none.
   /// Errors: invalid with "FILE:LINE: ...", not_found when there is no such file.
   Result<void> read(const std::string& path) const;
   Result<void> parse(std::string_view toml, const std::string& source_name) const;
@@ -40,7 +41,9 @@ class ConfigSchema {
   ~ConfigSchema();
 };
 
+/// "4096", "20 GiB", "1.5M"; K M G T alone are binary, kB MB GB TB decimal. Errors: invalid.
 Result<std::uint64_t> parse_bytes(std::string_view text);
+/// "250ms", "10 min", "1m 30s"; units ns us ms s m min h d. Errors: invalid.
 Result<Duration> parse_duration(std::string_view text);
 /// "1.4 GiB", "312 B"; "1m 05s", "2.3 s".
 std::string format_bytes(std::uint64_t bytes);
