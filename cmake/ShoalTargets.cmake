@@ -9,7 +9,7 @@
 #   shoal_fuzzer(frame_fuzz SOURCES frame_fuzz.cc DEPS shoal::wire CORPUS corpus/frame)
 #
 # A test is one program and one entry of ctest: starting one process for each of some thousand cases
-# would take longer than the cases. GoogleTest leaves a JSON report per program in
+# would take longer than the cases. GoogleTest leaves a report per program in
 # <build>/test-results, which scripts/test sums up. To run single cases: bin/tests/NAME --gtest_filter=...
 
 # Sanitizers make programs slower; the limits grow with them.
@@ -68,7 +68,7 @@ function(shoal_test name)
   target_link_libraries(${name} PRIVATE
     shoal_options ${arg_DEPS} ${arg_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
-  list(APPEND arg_ENV "GTEST_OUTPUT=json:${shoal_results_dir}/${name}.json" "GTEST_BRIEF=1")
+  list(APPEND arg_ENV "GTEST_OUTPUT=xml:${shoal_results_dir}/${name}.gtest.xml" "GTEST_BRIEF=1")
   shoal_set_test_properties(${name})
 endfunction()
 

@@ -1,33 +1,34 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Sums up a test run: ctest.xml (JUnit, by ctest) and one JSON report per GoogleTest program."""
+"""Sums up a test run: ctest.xml (JUnit, by ctest) and one report per GoogleTest program."""
 
-import json
 import pathlib
+import re
 import sys
 import xml.etree.ElementTree as xml
 
 
 def gtest_cases(folder):
     """(program, case, result, message) of every case that some program reported."""
-    for report in sorted(folder.glob("*.json")):
+    for report in sorted(folder.glob("*.gtest.xml")):
         try:
-            suites = json.loads(report.read_text(encoding="utf-8")).get("testsuites", [])
-        except ValueError:
+            cases = list(xml.parse(report).getroot().iter("testcase"))
+        except xml.ParseError:
             continue  # The program was killed while it wrote; ctest counts it as failed.
-        for suite in suites:
-            for case in suite.get("testsuite", []):
-                name = f"{suite['name']}.{case['name']}"
-                result = "failed" if case.get("failures") else case.get("result", "").lower()
-                notes = case.get("skipped") or case.get("failures") or []
-                message = notes[0].get("message") or notes[0].get("failure") or "" if notes else ""
-                yield report.stem, name, result, message
+        for case in cases:
+            result, message = case.get("result", ""), ""
+            for note in case:
+                if note.tag in ("failure", "skipped"):
+                    result = "failed" if note.tag == "failure" else "skipped"
+                    message = note.get("message") or ""
+            name = f"{case.get('classname')}.{case.get('name')}"
+            yield report.name.removesuffix(".gtest.xml"), name, result, message
 
 
 def skip_reason(message):
     """The sentence a test gave, without the line that says where."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.endswith(".cc") and ".cc:" not in line]
+    lines = [line for line in lines if not re.search(r"\.(cc|h):\d+$", line)]
     return " ".join(lines) or "no reason given"
 
 
