@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""What holds while daemons die: reads go on while a holder lives, and end when none does."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from lab import Lab, wait_for
+
+# The mount's budget for a read that nobody can serve is 10 s; beyond this a read counts as hanging.
+BUDGET_SECONDS = 25.0
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+class Failure(unittest.TestCase):
+    def test_files_survive_the_peer_that_wrote_them(self):
+        with Lab(peers=3, copies=2) as lab:
+            contents = {f"file-{k}": os.urandom(1000 * k * k) for k in range(40)}
+            for name, data in contents.items():
+                write(f"{lab.mnt(1)}/{name}", data)
+            lab.wait_copied()
+            lab.kill(1)
+            for name, data in contents.items():
+                self.assertEqual(read(f"{lab.mnt(3)}/{name}"), data)
+                self.assertEqual(read(f"{lab.mnt(2)}/{name}"), data)
+            write(f"{lab.mnt(2)}/written-meanwhile", b"news")
+            lab.restart(1)
+            self.assertEqual(read(f"{lab.mnt(1)}/written-meanwhile"), b"news")
+
+    def test_a_read_that_nobody_can_serve_is_an_error_in_time(self):
+        with Lab(peers=2, copies=1) as lab:
+            data = os.urandom(3_000_000)
+            write(f"{lab.mnt(1)}/only-here", data)
+            self.assertEqual(os.stat(f"{lab.mnt(2)}/only-here").st_size, len(data))
+            lab.kill(1)
+            began = time.monotonic()
+            with self.assertRaises(OSError) as caught:
+                read(f"{lab.mnt(2)}/only-here")
+            self.assertEqual(caught.exception.errno, errno.EIO)
+            self.assertLess(time.monotonic() - began, BUDGET_SECONDS)
+            self.assertEqual(os.stat(f"{lab.mnt(2)}/only-here").st_size, len(data))
+            lab.restart(1)
+            wait_for(lambda: lab.status()["health"]["unavailable"] == 0, "the holder to be back")
+            self.assertEqual(read(f"{lab.mnt(2)}/only-here"), data)
+
+    def test_a_waiting_read_can_be_interrupted(self):
+        with Lab(peers=2, copies=1) as lab:
+            write(f"{lab.mnt(1)}/only-here", os.urandom(100_000))
+            os.stat(f"{lab.mnt(2)}/only-here")
+            lab.kill(1)
+            reader = subprocess.Popen(
+                [sys.executable, "-c", "import sys; f = open(sys.argv[1], 'rb', 0);"
+                 "print('open', flush=True); f.read()", f"{lab.mnt(2)}/only-here"],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            self.assertEqual(reader.stdout.readline(), b"open\n")
+            began = time.monotonic()
+            reader.send_signal(signal.SIGKILL)
+            reader.wait(timeout=BUDGET_SECONDS)
+            reader.stdout.close()
+            self.assertLess(time.monotonic() - began, 5.0)
+
+    def test_the_tracker_comes_back_and_work_goes_on(self):
+        with Lab(peers=2, copies=2) as lab:
+            write(f"{lab.mnt(1)}/before", b"1")
+            self.assertEqual(read(f"{lab.mnt(2)}/before"), b"1")
+            lab.kill("tracker")
+            lab.restart("tracker")
+            self.assertEqual(read(f"{lab.mnt(2)}/before"), b"1")
+            write(f"{lab.mnt(2)}/after", b"2")
+            self.assertEqual(read(f"{lab.mnt(1)}/after"), b"2")
+
+    def test_what_a_killed_writer_had_closed_is_there_after_its_restart(self):
+        with Lab(peers=2, copies=1) as lab:
+            contents = {f"file-{k}": os.urandom(20_000) for k in range(50)}
+            for name, data in contents.items():
+                write(f"{lab.mnt(1)}/{name}", data)
+            lab.kill(1)
+            lab.restart(1)
+            for name, data in contents.items():
+                self.assertEqual(read(f"{lab.mnt(2)}/{name}"), data)
+
+    def test_a_frozen_peer_serves_nothing_old_and_comes_back(self):
+        with Lab(peers=2, copies=2) as lab:
+            write(f"{lab.mnt(1)}/file", b"old")
+            self.assertEqual(read(f"{lab.mnt(2)}/file"), b"old")
+            frozen = next(p["pid"] for p in lab.status()["peers"] if p["name"] == "peer2")
+            os.kill(frozen, signal.SIGSTOP)
+            try:
+                write(f"{lab.mnt(1)}/file", b"new")  # waits for the frozen peer's lease to end
+            finally:
+                os.kill(frozen, signal.SIGCONT)
+            self.assertEqual(read(f"{lab.mnt(2)}/file"), b"new")
+
+    def test_several_labs_live_side_by_side(self):
+        with Lab(peers=1, copies=1) as one, Lab(peers=1, copies=1) as two:
+            write(f"{one.mnt(1)}/file", b"one")
+            write(f"{two.mnt(1)}/file", b"two")
+            self.assertEqual(read(f"{one.mnt(1)}/file"), b"one")
+            self.assertEqual(read(f"{two.mnt(1)}/file"), b"two")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
