@@ -31,9 +31,12 @@ if(SHOAL_WERROR)
   target_compile_options(shoal_options INTERFACE -Werror)
 endif()
 
-# Asio 1.22 sees neither co_await nor awaitable under clang without the two HAS macros.
+# Asio 1.22 sees neither co_await nor awaitable under clang without the two HAS macros. It finds
+# aligned_alloc only in units that include a standard header before it; mixed units then free
+# with another allocator than they allocate with, so all are told.
 target_compile_definitions(shoal_options INTERFACE
-  ASIO_STANDALONE ASIO_HAS_CO_AWAIT=1 ASIO_HAS_STD_COROUTINE=1 ASIO_SEPARATE_COMPILATION
+  ASIO_STANDALONE ASIO_HAS_CO_AWAIT=1 ASIO_HAS_STD_COROUTINE=1 ASIO_HAS_STD_ALIGNED_ALLOC=1
+  ASIO_SEPARATE_COMPILATION
   _GLIBCXX_ASSERTIONS)
 
 if(SHOAL_SANITIZE)
