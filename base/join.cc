@@ -2,6 +2,7 @@
 // with_deadline() and all_within(): a parent that starts children and sleeps until they have all
 // ended. What children share with it lies in the parent's frame; they own the parent's Waiter, so
 // that the frame lives as long as any of them.
+#include <algorithm>
 #include <asio/cancellation_signal.hpp>
 #include <asio/this_coro.hpp>
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/virtual_time.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace shoal::test {
