@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "peerd/server.h"
+
+#include <algorithm>
+
+#include "base/hash_tree.h"
+#include "peerd/content.h"
+#include "peerd/limits.h"
+
+namespace shoal::peerd {
+namespace {
+
+/// What a stranger's numbers must satisfy before they are used. Errors: invalid.
+Result<void> check_request(const wire::ReadBlocks& request) {
+  const std::uint64_t size = request.content.id.size;
+  const std::uint32_t chunk_bytes = request.content.chunk_bytes;
+  if (!base::is_valid_chunk_bytes(chunk_bytes) || size == 0 || size > base::kMaxFileBytes) {
+    return fail(Errc::invalid, "no such shape of content");
+  }
+  if (request.chunk >= base::chunk_count(size, chunk_bytes)) {
+    return fail(Errc::invalid, "chunk {} lies behind the end", request.chunk);
+  }
+  const std::uint64_t begin = request.chunk * chunk_bytes;
+  const std::uint64_t blocks =
+      base::block_count(std::min<std::uint64_t>(chunk_bytes, size - begin));
+  const std::uint64_t end = std::uint64_t{request.first_block} + request.block_count;
+  if (request.block_count == 0 || end > blocks) {
+    return fail(Errc::invalid, "blocks {} to {} of a chunk of {}", request.first_block, end,
+                blocks);
+  }
+  return {};
+}
+
+}  // namespace
+
+class Server::Place {
+ public:
+  explicit Place(std::size_t& count) : count_(&count) { ++*count_; }
+  Place(Place&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
+  Place& operator=(Place&&) = delete;
+  ~Place() {
+    if (count_ != nullptr) --*count_;
+  }
+
+ private:
+  std::size_t* count_;  // entries of an unordered_map stay where they are
+};
+
+Server::Server(Executor executor, Pool& pool, cache::BlobStore& store, const Members& members)
+    : pool_(pool),
+      store_(store),
+      members_(members),
+      upload_bytes_(std::move(executor), kMaxUploadBytes),
+      sent_("shoal_chunk_sent_bytes_total", members) {}
+
+void Server::register_on(wire::RpcRouter& router) {
+  router.on_with_payload<wire::ReadBlocks>(
+      [this](wire::RequestContext context, wire::ReadBlocks request) {
+        return read_blocks(context.remote, request);
+      });
+  router.on<wire::ChunkMap>([this](wire::RequestContext context, wire::ChunkMap request) {
+    return chunk_map(context.remote, request);
+  });
+}
+
+Result<void> Server::check_welcome(const PeerId& remote) const {
+  // A connection may be older than the latest list of members.
+  if (!members_.contains(remote)) return fail(Errc::unauthenticated, "not a member of this swarm");
+  return {};
+}
+
+Task<Result<wire::WithPayload<wire::ReadBlocksReply>>> Server::read_blocks(
+    PeerId remote, wire::ReadBlocks request) {
+  static base::Counter& refused = base::counter("shoal_chunk_requests_refused_total");
+  Result<void> is_fine = check_welcome(remote);
+  if (is_fine) is_fine = check_request(request);
+  std::size_t& under_way = in_flight_[remote];
+  if (is_fine && under_way >= kMaxServedRequests) {
+    is_fine = fail(Errc::busy, "{} requests of yours are being answered", under_way);
+  }
+  if (!is_fine) {
+    refused.add();
+    co_return pass(is_fine);
+  }
+  const Place place(under_way);
+  const std::uint64_t bytes = std::uint64_t{request.block_count} * kBlockBytes;
+  auto room = co_await upload_bytes_.acquire(bytes);
+  if (!room) co_return pass(room);
+  auto read = [&store = store_, request]() -> Result<cache::Served> {
+    const auto blob = store.find_content(request.content.id);
+    if (!blob) return fail(Errc::not_found, "that content is not here");
+    return blob->serve(to_shape(request.content), request.chunk, request.first_block,
+                       request.block_count, request.with_leaves);
+  };
+  auto served = co_await pool_.run(std::move(read));
+  upload_bytes_.release(bytes);
+  if (!served) co_return pass(served);
+  sent_.add(remote, served->data.size());
+  wire::WithPayload<wire::ReadBlocksReply> reply;
+  reply.message.leaves = std::move(served->leaves);
+  reply.payload = std::move(served->data);
+  co_return reply;
+}
+
+Task<Result<wire::ChunkMapReply>> Server::chunk_map(PeerId remote, wire::ChunkMap request) {
+  Result<void> is_welcome = check_welcome(remote);
+  if (!is_welcome) co_return pass(is_welcome);
+  auto look = [&store = store_, request]() -> Result<wire::ChunkMapReply> {
+    const auto blob = store.find_content(request.content.id);
+    if (!blob) return fail(Errc::not_found, "that content is not here");
+    auto chunks = blob->chunk_map(request.content.id);
+    if (!chunks || blob->info().shape != to_shape(request.content)) {
+      return fail(Errc::not_found, "that content is not here");
+    }
+    wire::ChunkMapReply reply;
+    reply.complete = blob->info().state == cache::BlobState::sealed;
+    if (!reply.complete) reply.chunks = std::move(*chunks);
+    return reply;
+  };
+  auto reply = co_await pool_.run(std::move(look));
+  co_return reply;
+}
+
+}  // namespace shoal::peerd
