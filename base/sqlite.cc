@@ -47,8 +47,6 @@ constexpr int kBusyTimeoutMs = 5000;
 
 }  // namespace
 
-// --- Statement
-
 Statement::Statement(Database& database, sqlite3_stmt* statement)
     : database_(&database), statement_(statement) {}
 
@@ -137,8 +135,6 @@ ByteView Statement::blob(int column) const {
 bool Statement::is_null(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
-
-// --- Database
 
 Database::Database(sqlite3* handle) : handle_(handle) {}
 
@@ -264,8 +260,6 @@ Result<void> Database::backup_to(const std::string& path) {
   }
   return {};
 }
-
-// --- Transaction
 
 Result<Transaction> Transaction::begin(Database& database) {
   auto begun = database.begin();

@@ -91,8 +91,6 @@ TEST(UseTaskTest, gives_what_the_operation_gives) {
   run_until_done(loop, expect_byte_then_end(&a));
 }
 
-// --- Pool
-
 struct MoveOnly {
   std::unique_ptr<int> value;
 };

@@ -159,8 +159,6 @@ TEST_F(TaskGroupTest, cancellation_is_sticky) {
   EXPECT_EQ(events_, (std::vector<std::string>{"came", "canceled", "canceled", "asked to end"}));
 }
 
-// --- with_deadline
-
 Task<Result<int>> answer_after(Timer* timer, Duration span, int value, int* ended = nullptr) {
   const Result<void> waited = co_await timer->wait_for(span);
   if (ended != nullptr) ++*ended;
@@ -269,8 +267,6 @@ Task<void> expect_own_error(Timer* timer) {
 }
 
 TEST_F(DeadlineTest, an_error_of_the_task_is_its_own) { run(expect_own_error(&time_)); }
-
-// --- all_within
 
 struct Crowd {
   int present = 0;
