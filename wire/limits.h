@@ -19,7 +19,8 @@ inline constexpr std::size_t kMaxPayloadBytes = 16 * 1024 * 1024;
 /// POSIX names and targets.
 inline constexpr std::size_t kMaxNameBytes = 255;
 inline constexpr std::size_t kMaxTargetBytes = 4095;
-/// Linux: XATTR_NAME_MAX, XATTR_SIZE_MAX; all values of one inode together as on ext4 with ea_inode.
+/// Linux: XATTR_NAME_MAX, XATTR_SIZE_MAX; all values of one inode together as on ext4 with
+/// ea_inode.
 inline constexpr std::size_t kMaxXattrNameBytes = 255;
 inline constexpr std::size_t kMaxXattrValueBytes = 64 * 1024;
 inline constexpr std::size_t kMaxXattrsPerInode = 1024;

@@ -47,7 +47,7 @@ struct Join {
 
 struct OpenSessionReply {
   SessionId session;
-  bool resumed = false;  ///< false: a new session; every cache of an older one is void
+  bool resumed = false;            ///< false: a new session; every cache of an older one is void
   std::uint64_t tracker_boot = 0;  ///< changes when the tracker restarts: watches are gone then
   std::uint64_t lease_nanoseconds = 0;
   Sequence last_sequence;  ///< of the operations that the tracker has answered in this session
@@ -350,9 +350,9 @@ struct Locate {
 
 struct Announcement {
   ContentRef content;
-  bool dropped = false;   ///< no longer held; complete and chunks are then ignored
+  bool dropped = false;  ///< no longer held; complete and chunks are then ignored
   bool complete = false;
-  Bytes chunks;           ///< as in Holder
+  Bytes chunks;               ///< as in Holder
   bool order_failed = false;  ///< a copy order for it came to nothing: choose somebody else
 
   template <class Archive>
@@ -462,7 +462,7 @@ struct Find {
 
 struct ResolveReply {
   Found found;
-  Located located;           ///< regular files with bytes
+  Located located;  ///< regular files with bytes
   std::uint32_t wanted_copies = 0;
 
   template <class Archive>
@@ -508,12 +508,12 @@ struct Invite {
 
 /// Something cached that is about to change. Exactly one of name and inode is meant.
 struct Stale {
-  InodeId inode;         ///< the inode, or with a name the directory
-  std::string name;      ///< not empty: this name in the directory
+  InodeId inode;     ///< the inode, or with a name the directory
+  std::string name;  ///< not empty: this name in the directory
   bool attributes = false;
-  bool data = false;     ///< the bytes: drop the page cache
+  bool data = false;  ///< the bytes: drop the page cache
   bool xattrs = false;
-  bool orphaned = false; ///< the last name goes away: say in the reply whether it is open here
+  bool orphaned = false;  ///< the last name goes away: say in the reply whether it is open here
 
   template <class Archive>
   void serialize(Archive& archive) {
@@ -545,8 +545,8 @@ struct Invalidate {
 };
 
 struct RecallReply {
-  bool held = false;          ///< false: this session holds no delegation of it (any more)
-  std::uint64_t size = 0;     ///< of the working copy
+  bool held = false;       ///< false: this session holds no delegation of it (any more)
+  std::uint64_t size = 0;  ///< of the working copy
   std::uint64_t allocated_bytes = 0;
   std::int64_t mtime = 0;
 

@@ -168,7 +168,8 @@ struct Operation {
 };
 
 /// What came of one operation. When ok, records holds the inode concerned first, then every other
-/// inode whose attributes changed and that still exists (parents, a replaced file with other links).
+/// inode whose attributes changed and that still exists (parents, a replaced file with other
+/// links).
 struct OperationReply {
   std::optional<Errc> error;
   std::string context;

@@ -31,9 +31,9 @@ struct Attributes {
   std::uint32_t nlink = 0;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::uint64_t rdev = 0;            ///< device nodes only
-  std::uint64_t size = 0;            ///< bytes; symlinks: length of the target
-  std::uint64_t allocated_bytes = 0; ///< what the content takes without its holes
+  std::uint64_t rdev = 0;             ///< device nodes only
+  std::uint64_t size = 0;             ///< bytes; symlinks: length of the target
+  std::uint64_t allocated_bytes = 0;  ///< what the content takes without its holes
   std::int64_t atime = 0;
   std::int64_t mtime = 0;
   std::int64_t ctime = 0;
@@ -169,7 +169,7 @@ struct SwarmTotals {
   std::uint64_t free_bytes = 0;      ///< of members online, net of copies
   std::uint32_t members = 0;
   std::uint32_t members_online = 0;
-  std::uint32_t copies = 0;          ///< wanted by default
+  std::uint32_t copies = 0;  ///< wanted by default
 
   template <class Archive>
   void serialize(Archive& archive) {

@@ -31,7 +31,9 @@ struct RequestContext {
 };
 
 /// Maps message types to handlers; shared by all channels of a service. Handlers are coroutines
-/// that run on the loop, concurrently; a cancel frame or the channel's end cancels them.
+/// that run on the loop, concurrently; a cancel frame or the channel's end cancels them. Each
+/// begins in the order of arrival and runs to its first wait before the next one begins. A request
+/// that does not decode is answered with corrupt.
 class RpcRouter {
  public:
   using RawReply = Result<WithPayload<Bytes>>;  // encoded body and payload
@@ -50,8 +52,9 @@ class RpcRouter {
   std::unordered_map<std::uint16_t, RawHandler> handlers_;
 };
 
-/// One connection with a reader and a writer task. An unknown type, a malformed frame or too many
-/// requests at once from the other side end it. Thread: the loop.
+/// One connection with a reader and a writer task. An unknown type, a malformed frame, an answer
+/// to nothing or a flood of requests from the other side end it (up to the limit of requests at
+/// once the surplus is answered with busy). Thread: the loop.
 class RpcChannel {
  public:
   /// router, timer outlive the channel.
@@ -59,7 +62,8 @@ class RpcChannel {
              const RpcRouter& router);
   ~RpcChannel();  // after run() has returned
 
-  /// Serves until the connection ends; all handlers have ended when it returns.
+  /// Serves until the connection ends; all handlers have ended when it returns. A connection that
+  /// was not closed by close() is reset, never finished. Canceled: ends it abruptly.
   Task<CloseReason> run();
   void close(bool abruptly = false);
   bool is_open() const;
@@ -77,10 +81,21 @@ class RpcChannel {
 
   std::size_t requests_in_flight() const;
 
- private:
+  /// A request that has been queued, whose answer is awaited by finish().
+  struct Started;
+  using StartedCall = std::shared_ptr<Started>;
+  /// Queues an encoded request at once, without waiting for room: requests go out in the order of
+  /// these calls. Errors: unreachable, busy, too_large.
+  Result<StartedCall> start_raw(std::uint16_t type, Bytes body);
+  /// The encoded answer. Errors: as call(). The channel may be gone before this returns.
+  static Task<RpcRouter::RawReply> finish_raw(StartedCall started, Deadline deadline);
+  /// Both, after waiting until the queue has room.
   Task<RpcRouter::RawReply> call_raw(std::uint16_t type, Bytes body, Deadline deadline);
+
   struct State;
-  std::unique_ptr<State> state_;
+
+ private:
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace shoal::wire

@@ -44,6 +44,7 @@ class TrackerClient {
     std::string name;                 ///< this peer's, for people
     std::vector<Endpoint> endpoints;  ///< where other peers reach us
     Bytes expected_swarm;             ///< empty: any; otherwise another swarm is unauthenticated
+    std::uint64_t jitter_seed = 0;    ///< of the pauses between attempts; 0: from the system
   };
 
   /// network, timer and events outlive it.
@@ -54,8 +55,9 @@ class TrackerClient {
   /// Begins; returns once the first session is open. Errors: those of connect that retrying does
   /// not mend (unauthenticated, version_mismatch), timed_out.
   Task<Result<void>> start(Deadline deadline);
-  /// Ends the session in order (or abruptly for tests) and all tasks.
-  Task<void> stop();
+  /// Ends the session in order and all tasks; calls under way end with canceled. abruptly: leaves
+  /// the session to its lease, as a daemon that loses its network does.
+  Task<void> stop(bool abruptly = false);
 
   /// Sends a request in the current session; waits for a connection while there is none, repeats
   /// it after a reconnect (every request but Mutate may be repeated). Errors: timed_out,
@@ -65,7 +67,10 @@ class TrackerClient {
   Task<Result<typename Request::Reply>> call(Request request, Deadline deadline);
 
   /// Sends operations under fresh sequence numbers; repeated under the same numbers after a
-  /// reconnect, so each happens once. Calls may overlap. Shape: at most kMaxOperations.
+  /// reconnect, so each happens once. Calls may overlap; they are sent in the order of their first
+  /// steps. Shape: 1 to kMaxOperations. Errors: stale (the session ended: whether the operations
+  /// took place is unknown), unreachable (never sent), timed_out and canceled (once sent they may
+  /// still take place, and nobody will hear of it), too_large, others as the tracker answers.
   Task<Result<std::vector<OperationReply>>> mutate(std::vector<Operation> operations,
                                                    Deadline deadline);
   /// One operation; its error, if any, becomes the result's.
@@ -82,9 +87,10 @@ class TrackerClient {
   std::string swarm_name() const;
   SessionId session() const;
 
- private:
-  Task<Result<RpcChannel*>> connected_channel(Deadline deadline);
   struct State;
+
+ private:
+  Task<RpcRouter::RawReply> call_raw(std::uint16_t type, Bytes body, Deadline deadline);
   std::shared_ptr<State> state_;
 };
 
