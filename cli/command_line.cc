@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+#include "cli/command_line.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <memory>
+#include <vector>
+
+#include "base/version.h"
+#include "cli/lab_verbs.h"
+#include "cli/suggest.h"
+#include "cli/swarm_verbs.h"
+
+namespace shoal::cli {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 degraded, 4 unreachable, 5 not let in,\n"
+    "6 not found, 130 interrupted.";
+
+constexpr const char* kAbout =
+    "shoal makes a swarm of computers look like one shared directory.\n"
+    "This tool looks around in a swarm, and runs a whole one on this machine to try things out.";
+
+constexpr const char* kFirstSteps =
+    "First steps:\n"
+    "  shoal lab start --peers 3 --dir /tmp/lab     a swarm of three mounts on this machine\n"
+    "  cp -a ~/docs /tmp/lab/peer1/mnt/             copy something in on the first\n"
+    "  ls /tmp/lab/peer2/mnt/docs                   it is there on the second\n"
+    "  shoal lab status                             who runs, what is stored\n"
+    "  shoal lab stop                               ends all of it\n"
+    "\n"
+    "`shoal VERB --help` explains a verb, with examples.\n";
+
+/// The tree of verbs, and the options that its parsing fills.
+class Grammar {
+ public:
+  Grammar();
+  CLI::App& app() { return app_; }
+  Invocation invocation(bool color_terminal) const;
+  /// The words that fit where `typed` stands: verbs, or those of lab.
+  std::vector<std::string> words_near(const std::string& typed) const;
+
+ private:
+  using Run = std::function<Result<ExitCode>(const Output&)>;
+
+  /// A verb with what all verbs have. options live as long as the verb's run function.
+  template <class Options>
+  CLI::App* add(CLI::App* parent, const std::string& name, const std::string& about,
+                const std::string& examples, std::shared_ptr<Options> options,
+                Result<ExitCode> (*verb)(const Options&, const Output&));
+  void add_talk(CLI::App* app);
+  void add_lab();
+  void add_looking();
+  void add_moving();
+
+  CLI::App app_{kAbout, "shoal"};
+  Output::Options output_;
+  std::string color_ = "auto";
+  Run run_;
+};
+
+void Grammar::add_talk(CLI::App* app) {
+  app->add_flag("--json", output_.json, "Print JSON (\"schema\":1) on stdout");
+  app->add_flag("-q,--quiet", output_.quiet, "Say nothing but data and errors");
+  app->add_option("--color", color_, "auto, always or never; auto honours NO_COLOR")
+      ->type_name("WHEN")
+      ->check(CLI::IsMember({"auto", "always", "never"}, CLI::ignore_case));
+}
+
+template <class Options>
+CLI::App* Grammar::add(CLI::App* parent, const std::string& name, const std::string& about,
+                       const std::string& examples, std::shared_ptr<Options> options,
+                       Result<ExitCode> (*verb)(const Options&, const Output&)) {
+  CLI::App* app = parent->add_subcommand(name, about);
+  app->footer("Examples:\n" + examples + "\n" + kExitCodes);
+  add_talk(app);
+  app->callback([this, options, verb] {
+    run_ = [options, verb](const Output& output) { return verb(*options, output); };
+  });
+  return app;
+}
+
+CLI::Option* add_dir(CLI::App* app, std::string& dir, const std::string& about) {
+  return app->add_option("--dir", dir, about)->type_name("DIR");
+}
+
+constexpr const char* kDaemonDir =
+    "Folder of a peer, a tracker or a lab; else $SHOAL_DIR, the mount you are in, $SHOAL_LAB, "
+    "the standard folders, the lab started last";
+constexpr const char* kLabDir = "The lab's folder; else $SHOAL_LAB, or the lab started last";
+
+void Grammar::add_lab() {
+  CLI::App* lab = app_.add_subcommand("lab", "A whole swarm on this machine, to try things out");
+  lab->require_subcommand(1);
+  lab->footer(
+      "A lab is a tracker and some peers, each mounted at DIR/peerK/mnt. Its daemons go on when "
+      "this\n"
+      "tool ends. Several labs can run at once.\n\n"
+      "Examples:\n"
+      "  shoal lab start --peers 3 --dir /tmp/lab\n"
+      "  shoal lab kill 1 && shoal lab restart 1\n"
+      "  shoal lab stop");
+  // One place for the folder, so that it may stand before or behind the verb.
+  auto dir = std::make_shared<std::string>();
+  add_dir(lab, *dir, kLabDir);
+  const auto with_dir = [&](CLI::App* verb, std::string& place) {
+    add_dir(verb, place, kLabDir);
+    verb->parse_complete_callback([dir, &place] {
+      if (place.empty()) place = *dir;
+    });
+  };
+
+  auto start = std::make_shared<LabStartOptions>();
+  CLI::App* verb =
+      add(lab, "start", "Start a lab, or an existing one again; returns when all is mounted",
+          "  shoal lab start --peers 3 --dir /tmp/lab\n"
+          "  shoal lab start --peers 5 --copies 3 --dir ~/swarm --json\n",
+          start, run_lab_start);
+  with_dir(verb, start->dir);
+  verb->add_option("--peers", start->peers, "How many peers; 3 for a new lab")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxLabPeers));
+  verb->add_option("--copies", start->copies,
+                   "On how many peers each file shall be; 2 for a new lab")
+      ->type_name("C")
+      ->check(CLI::Range(1, kMaxLabPeers));
+
+  auto status = std::make_shared<LabStatusOptions>();
+  verb = add(lab, "status", "What runs, what is mounted, and whether all files have their copies",
+             "  shoal lab status\n"
+             "  shoal lab status --json | python3 -c 'import json, sys; "
+             "print(json.load(sys.stdin)[\"health\"])'\n",
+             status, run_lab_status);
+  with_dir(verb, status->dir);
+
+  auto kill = std::make_shared<LabDaemonOptions>();
+  verb = add(lab, "kill", "Kill a daemon hard (SIGKILL), as a crash would",
+             "  shoal lab kill 1\n"
+             "  shoal lab kill tracker\n",
+             kill, run_lab_kill);
+  with_dir(verb, kill->dir);
+  verb->add_option("daemon", kill->daemon, "A peer (1, peer1) or tracker")->required();
+
+  auto restart = std::make_shared<LabDaemonOptions>();
+  verb = add(lab, "restart", "Stop a daemon if it runs, clear its dead mount, and start it again",
+             "  shoal lab restart 1\n"
+             "  shoal lab restart tracker\n",
+             restart, run_lab_restart);
+  with_dir(verb, restart->dir);
+  verb->add_option("daemon", restart->daemon, "A peer (1, peer1) or tracker")->required();
+
+  auto stop = std::make_shared<LabStopOptions>();
+  verb = add(lab, "stop", "Stop all daemons and unmount; the lab's files stay",
+             "  shoal lab stop\n"
+             "  shoal lab stop --dir /tmp/lab && rm -r /tmp/lab\n",
+             stop, run_lab_stop);
+  with_dir(verb, stop->dir);
+}
+
+void Grammar::add_looking() {
+  auto status = std::make_shared<StatusOptions>();
+  CLI::App* verb = add(&app_, "status", "The swarm and this peer: members, files, copies, space",
+                       "  shoal status\n"
+                       "  shoal status --dir /var/lib/shoal --json\n",
+                       status, run_status);
+  add_dir(verb, status->dir, kDaemonDir);
+
+  auto peers = std::make_shared<StatusOptions>();
+  verb = add(&app_, "peers", "The swarm's members: online or not, what they store, where they are",
+             "  shoal peers\n"
+             "  shoal peers --json\n",
+             peers, run_peers);
+  add_dir(verb, peers->dir, kDaemonDir);
+
+  auto find = std::make_shared<FindOptions>();
+  verb = add(&app_, "find", "Search names: path, size, who holds it",
+             "  shoal find report              names that contain it\n"
+             "  shoal find '*.pdf'             a pattern, as the shell has them\n"
+             "  shoal find '/docs/2026/*'      with a slash: on the whole path\n",
+             find, run_find);
+  add_dir(verb, find->dir, kDaemonDir);
+  verb->add_option("pattern", find->pattern, "Part of a name, or a pattern with *, ? or [...]")
+      ->required();
+  verb->add_option("--limit", find->limit, "At most so many")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+
+  auto info = std::make_shared<InfoOptions>();
+  verb = add(&app_, "info", "One file: its root, chunks, holders and health",
+             "  shoal info /docs/report.pdf            a path in the swarm\n"
+             "  shoal info /tmp/lab/peer1/mnt/a.txt    a path in the mount\n"
+             "  cd /mnt/swarm && shoal info a.txt\n",
+             info, run_info);
+  add_dir(verb, info->dir, kDaemonDir);
+  verb->add_option("path", info->path, "A path in the swarm, or one inside a mount of it")
+      ->required();
+}
+
+void Grammar::add_moving() {
+  auto invite = std::make_shared<InviteOptions>();
+  CLI::App* verb = add(&app_, "invite", "Print an invitation with which one machine can join",
+                       "  shoal invite --dir /var/lib/shoal/tracker\n"
+                       "  shoal invite -q | ssh other peerd join - --dir /var/lib/shoal/peer\n",
+                       invite, run_invite);
+  add_dir(verb, invite->dir, "The tracker's folder, or a lab's");
+  verb->add_option("--valid", invite->valid, "How long it can be used, such as 90min, 24h")
+      ->type_name("TIME")
+      ->capture_default_str();
+
+  auto get = std::make_shared<GetOptions>();
+  verb = add(&app_, "get",
+             "Fetch one file out of the swarm, with progress; goes on after an interruption",
+             "  shoal get /films/holiday.mkv ~/Videos/\n"
+             "  shoal get --progress=plain /films/holiday.mkv holiday.mkv\n"
+             "  shoal get /backup.tar - | tar -tf -\n",
+             get, run_get);
+  add_dir(verb, get->dir, kDaemonDir);
+  verb->add_option("path", get->path, "A path in the swarm, or one inside a mount of it")
+      ->required();
+  verb->add_option("destination", get->destination, "A file, a folder, or - for stdout; else here");
+  verb->add_option("--progress", get->progress, "auto, bar, plain (a line every 5 s), json or none")
+      ->type_name("HOW")
+      ->check(CLI::IsMember({"auto", "bar", "plain", "json", "none"}))
+      ->capture_default_str();
+  verb->add_flag("-f,--force", get->force, "Replace a destination that is there already");
+
+  auto umount = std::make_shared<UmountOptions>();
+  verb = add(&app_, "umount", "Publish what is unsent and unmount; also clears a dead mount",
+             "  shoal umount /mnt/swarm\n"
+             "  shoal umount --lazy /mnt/swarm\n",
+             umount, run_umount);
+  add_dir(verb, umount->dir, "The peer's folder");
+  verb->add_option("mountpoint", umount->mount_point, "Not needed when only one swarm is mounted");
+  verb->add_flag("-l,--lazy", umount->lazy, "Detach it even while files are open");
+}
+
+Grammar::Grammar() {
+  app_.require_subcommand(1);
+  app_.footer(std::string(kFirstSteps) + kExitCodes);
+  app_.set_version_flag("--version", std::string(base::version_line()));
+  app_.get_formatter()->column_width(26);
+  add_talk(&app_);
+  add_lab();
+  add_looking();
+  add_moving();
+}
+
+Invocation Grammar::invocation(bool color_terminal) const {
+  Output::Options output = output_;
+  output.color = wants_color(color_, color_terminal);
+  return {.output = output, .run = run_};
+}
+
+std::vector<std::string> Grammar::words_near(const std::string& typed) const {
+  std::vector<std::string> words;
+  const CLI::App* lab = app_.get_subcommand("lab");
+  // Behind `lab` its own verbs are meant.
+  const CLI::App* parent = lab->parsed() ? lab : &app_;
+  for (const CLI::App* verb : parent->get_subcommands({})) words.push_back(verb->get_name());
+  const std::string near = suggest(typed, words);
+  return near.empty() ? std::vector<std::string>{} : std::vector<std::string>{near};
+}
+
+/// The first argument that looks like a verb that is none.
+std::string unknown_verb(int argc, const char* const* argv, bool after_lab) {
+  bool seen_lab = !after_lab;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument.starts_with('-')) continue;
+    if (seen_lab) return argument;
+    seen_lab = argument == "lab";
+  }
+  return {};
+}
+
+/// What CLI11 has against the command line, in a sentence, with the word that was probably meant.
+std::string complaint(const CLI::ParseError& error, Grammar& grammar, int argc,
+                      const char* const* argv) {
+  const bool in_lab = grammar.app().get_subcommand("lab")->parsed();
+  const bool has_verb =
+      !grammar.app().get_subcommands().empty() &&
+      (!in_lab || !grammar.app().get_subcommand("lab")->get_subcommands().empty());
+  std::string text = error.what();
+  if (!has_verb) {
+    const std::string typed = unknown_verb(argc, argv, in_lab);
+    const std::string where = in_lab ? "shoal lab" : "shoal";
+    if (typed.empty()) return fmt::format("{} needs a verb: see `{} --help`", where, where);
+    const auto near = grammar.words_near(typed);
+    text = fmt::format("{} has no verb \"{}\"{}", where, typed,
+                       near.empty() ? "" : fmt::format("; did you mean {}?", near.front()));
+    return text + fmt::format(" (`{} --help` lists them)", where);
+  }
+  std::string verb = "shoal";
+  for (const CLI::App* app = &grammar.app(); !app->get_subcommands().empty();) {
+    app = app->get_subcommands().front();
+    verb += " " + app->get_name();
+  }
+  return fmt::format("{} (see `{} --help`)", text, verb);
+}
+
+}  // namespace
+
+std::variant<Invocation, Message> parse_command_line(int argc, const char* const* argv,
+                                                     bool color_terminal) {
+  // The run function lives in the grammar's options, which it shares.
+  Grammar grammar;
+  try {
+    grammar.app().parse(argc, const_cast<char**>(argv));
+  } catch (const CLI::CallForHelp&) {
+    return Message{.code = ExitCode::ok, .text = grammar.app().help()};
+  } catch (const CLI::CallForVersion& version) {
+    return Message{.code = ExitCode::ok, .text = std::string(version.what()) + "\n"};
+  } catch (const CLI::ParseError& error) {
+    if (argc <= 1) return Message{.code = ExitCode::usage, .text = grammar.app().help()};
+    return Message{.code = ExitCode::usage,
+                   .text = "shoal: " + complaint(error, grammar, argc, argv) + "\n"};
+  }
+  return grammar.invocation(color_terminal);
+}
+
+}  // namespace shoal::cli
