@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "cli/command_line.h"
 
+#include <fmt/ranges.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -38,9 +41,9 @@ class Grammar {
  public:
   Grammar();
   CLI::App& app() { return app_; }
-  Invocation invocation(bool color_terminal) const;
-  /// The words that fit where `typed` stands: verbs, or those of lab.
-  std::vector<std::string> words_near(const std::string& typed) const;
+  Invocation invocation(bool color_terminal);
+  /// The verbs; behind `lab` those of lab.
+  std::vector<std::string> words_here() const;
 
  private:
   using Run = std::function<Result<ExitCode>(const Output&)>;
@@ -51,6 +54,7 @@ class Grammar {
                 const std::string& examples, std::shared_ptr<Options> options,
                 Result<ExitCode> (*verb)(const Options&, const Output&));
   void add_talk(CLI::App* app);
+  void add_dir(CLI::App* verb, std::string& dir, const std::string& about);
   void add_lab();
   void add_looking();
   void add_moving();
@@ -58,6 +62,8 @@ class Grammar {
   CLI::App app_{kAbout, "shoal"};
   Output::Options output_;
   std::string color_ = "auto";
+  std::string dir_;                          // --dir before the verb
+  std::vector<std::string*> dirs_of_verbs_;  // --dir behind it, in options that the callbacks own
   Run run_;
 };
 
@@ -82,13 +88,12 @@ CLI::App* Grammar::add(CLI::App* parent, const std::string& name, const std::str
   return app;
 }
 
-CLI::Option* add_dir(CLI::App* app, std::string& dir, const std::string& about) {
-  return app->add_option("--dir", dir, about)->type_name("DIR");
+void Grammar::add_dir(CLI::App* verb, std::string& dir, const std::string& about) {
+  verb->add_option("--dir", dir, about)->type_name("DIR");
+  dirs_of_verbs_.push_back(&dir);
 }
 
-constexpr const char* kDaemonDir =
-    "Folder of a peer, a tracker or a lab; else $SHOAL_DIR, the mount you are in, $SHOAL_LAB, "
-    "the standard folders, the lab started last";
+constexpr const char* kDaemonDir = "Folder of a peer, a tracker or a lab; mostly found by itself";
 constexpr const char* kLabDir = "The lab's folder; else $SHOAL_LAB, or the lab started last";
 
 void Grammar::add_lab() {
@@ -102,15 +107,8 @@ void Grammar::add_lab() {
       "  shoal lab start --peers 3 --dir /tmp/lab\n"
       "  shoal lab kill 1 && shoal lab restart 1\n"
       "  shoal lab stop");
-  // One place for the folder, so that it may stand before or behind the verb.
-  auto dir = std::make_shared<std::string>();
-  add_dir(lab, *dir, kLabDir);
-  const auto with_dir = [&](CLI::App* verb, std::string& place) {
-    add_dir(verb, place, kLabDir);
-    verb->parse_complete_callback([dir, &place] {
-      if (place.empty()) place = *dir;
-    });
-  };
+  add_talk(lab);
+  lab->add_option("--dir", dir_, kLabDir)->type_name("DIR");
 
   auto start = std::make_shared<LabStartOptions>();
   CLI::App* verb =
@@ -118,7 +116,7 @@ void Grammar::add_lab() {
           "  shoal lab start --peers 3 --dir /tmp/lab\n"
           "  shoal lab start --peers 5 --copies 3 --dir ~/swarm --json\n",
           start, run_lab_start);
-  with_dir(verb, start->dir);
+  add_dir(verb, start->dir, kLabDir);
   verb->add_option("--peers", start->peers, "How many peers; 3 for a new lab")
       ->type_name("N")
       ->check(CLI::Range(1, kMaxLabPeers));
@@ -133,14 +131,14 @@ void Grammar::add_lab() {
              "  shoal lab status --json | python3 -c 'import json, sys; "
              "print(json.load(sys.stdin)[\"health\"])'\n",
              status, run_lab_status);
-  with_dir(verb, status->dir);
+  add_dir(verb, status->dir, kLabDir);
 
   auto kill = std::make_shared<LabDaemonOptions>();
   verb = add(lab, "kill", "Kill a daemon hard (SIGKILL), as a crash would",
              "  shoal lab kill 1\n"
              "  shoal lab kill tracker\n",
              kill, run_lab_kill);
-  with_dir(verb, kill->dir);
+  add_dir(verb, kill->dir, kLabDir);
   verb->add_option("daemon", kill->daemon, "A peer (1, peer1) or tracker")->required();
 
   auto restart = std::make_shared<LabDaemonOptions>();
@@ -148,7 +146,7 @@ void Grammar::add_lab() {
              "  shoal lab restart 1\n"
              "  shoal lab restart tracker\n",
              restart, run_lab_restart);
-  with_dir(verb, restart->dir);
+  add_dir(verb, restart->dir, kLabDir);
   verb->add_option("daemon", restart->daemon, "A peer (1, peer1) or tracker")->required();
 
   auto stop = std::make_shared<LabStopOptions>();
@@ -156,7 +154,7 @@ void Grammar::add_lab() {
              "  shoal lab stop\n"
              "  shoal lab stop --dir /tmp/lab && rm -r /tmp/lab\n",
              stop, run_lab_stop);
-  with_dir(verb, stop->dir);
+  add_dir(verb, stop->dir, kLabDir);
 }
 
 void Grammar::add_looking() {
@@ -243,25 +241,28 @@ Grammar::Grammar() {
   app_.set_version_flag("--version", std::string(base::version_line()));
   app_.get_formatter()->column_width(26);
   add_talk(&app_);
+  app_.add_option("--dir", dir_, kDaemonDir)->type_name("DIR");
   add_lab();
   add_looking();
   add_moving();
 }
 
-Invocation Grammar::invocation(bool color_terminal) const {
+Invocation Grammar::invocation(bool color_terminal) {
+  for (std::string* dir : dirs_of_verbs_) {
+    if (dir->empty()) *dir = dir_;
+  }
   Output::Options output = output_;
   output.color = wants_color(color_, color_terminal);
   return {.output = output, .run = run_};
 }
 
-std::vector<std::string> Grammar::words_near(const std::string& typed) const {
+std::vector<std::string> Grammar::words_here() const {
   std::vector<std::string> words;
   const CLI::App* lab = app_.get_subcommand("lab");
   // Behind `lab` its own verbs are meant.
   const CLI::App* parent = lab->parsed() ? lab : &app_;
   for (const CLI::App* verb : parent->get_subcommands({})) words.push_back(verb->get_name());
-  const std::string near = suggest(typed, words);
-  return near.empty() ? std::vector<std::string>{} : std::vector<std::string>{near};
+  return words;
 }
 
 /// The first argument that looks like a verb that is none.
@@ -279,26 +280,32 @@ std::string unknown_verb(int argc, const char* const* argv, bool after_lab) {
 /// What CLI11 has against the command line, in a sentence, with the word that was probably meant.
 std::string complaint(const CLI::ParseError& error, Grammar& grammar, int argc,
                       const char* const* argv) {
-  const bool in_lab = grammar.app().get_subcommand("lab")->parsed();
-  const bool has_verb =
-      !grammar.app().get_subcommands().empty() &&
-      (!in_lab || !grammar.app().get_subcommand("lab")->get_subcommands().empty());
-  std::string text = error.what();
-  if (!has_verb) {
-    const std::string typed = unknown_verb(argc, argv, in_lab);
-    const std::string where = in_lab ? "shoal lab" : "shoal";
-    if (typed.empty()) return fmt::format("{} needs a verb: see `{} --help`", where, where);
-    const auto near = grammar.words_near(typed);
-    text = fmt::format("{} has no verb \"{}\"{}", where, typed,
-                       near.empty() ? "" : fmt::format("; did you mean {}?", near.front()));
-    return text + fmt::format(" (`{} --help` lists them)", where);
-  }
-  std::string verb = "shoal";
+  std::vector<std::string> path{"shoal"};
   for (const CLI::App* app = &grammar.app(); !app->get_subcommands().empty();) {
     app = app->get_subcommands().front();
-    verb += " " + app->get_name();
+    path.push_back(app->get_name());
   }
-  return fmt::format("{} (see `{} --help`)", text, verb);
+  const std::string command = fmt::format("{}", fmt::join(path, " "));
+  const bool in_lab = path.back() == "lab";
+  if (path.size() > 1 && !in_lab) {
+    return fmt::format("shoal: {} (see `{} --help`)\n", error.what(), command);
+  }
+  const std::string typed = unknown_verb(argc, argv, in_lab);
+  if (typed.empty()) return fmt::format("{} needs a verb: see `{} --help`\n", command, command);
+  const std::string near = suggest(typed, grammar.words_here());
+  return fmt::format("{} has no verb \"{}\"{} (`{} --help` lists them)\n", command, typed,
+                     near.empty() ? "" : fmt::format("; did you mean {}?", near), command);
+}
+
+/// `shoal help lab start` is `shoal lab start --help`.
+std::vector<std::string> arguments_of(int argc, const char* const* argv) {
+  std::vector<std::string> arguments(argv + 1, argv + std::max(argc, 1));
+  if (!arguments.empty() && arguments.front() == "help") {
+    arguments.erase(arguments.begin());
+    arguments.emplace_back("--help");
+  }
+  std::ranges::reverse(arguments);  // as CLI11 takes a vector
+  return arguments;
 }
 
 }  // namespace
@@ -308,15 +315,14 @@ std::variant<Invocation, Message> parse_command_line(int argc, const char* const
   // The run function lives in the grammar's options, which it shares.
   Grammar grammar;
   try {
-    grammar.app().parse(argc, const_cast<char**>(argv));
+    grammar.app().parse(arguments_of(argc, argv));
   } catch (const CLI::CallForHelp&) {
     return Message{.code = ExitCode::ok, .text = grammar.app().help()};
   } catch (const CLI::CallForVersion& version) {
     return Message{.code = ExitCode::ok, .text = std::string(version.what()) + "\n"};
   } catch (const CLI::ParseError& error) {
     if (argc <= 1) return Message{.code = ExitCode::usage, .text = grammar.app().help()};
-    return Message{.code = ExitCode::usage,
-                   .text = "shoal: " + complaint(error, grammar, argc, argv) + "\n"};
+    return Message{.code = ExitCode::usage, .text = complaint(error, grammar, argc, argv)};
   }
   return grammar.invocation(color_terminal);
 }

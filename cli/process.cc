@@ -2,8 +2,8 @@
 #include "cli/process.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,7 +13,10 @@
 #include <memory>
 #include <thread>
 
-#include <poll.h>
+// glibc 2.36 forgot to tell C++ that these are C functions.
+extern "C" {
+#include <sys/pidfd.h>
+}
 
 namespace shoal::cli {
 namespace {
