@@ -15,6 +15,10 @@ SHOAL_PACKAGES=(
   libgtest-dev libgmock-dev python3 python3-libtorrent
   acl attr gcc libc6-dev make openssl procps rsync sqlite3 tar
 )
+# Multi-buffer hashing: the library exists for this architecture only, and shoal does without it.
+if [[ $(uname -m) == x86_64 ]]; then
+  SHOAL_PACKAGES+=(libipsec-mb-dev)
+fi
 
 say() { printf '==> %s\n' "$*" >&2; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
