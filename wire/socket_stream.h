@@ -46,11 +46,13 @@ class SocketStream {
   /// The last failure's sentence.
   const std::string& failure() const { return failure_; }
 
+  /// The socket, still owned by the stream.
+  int fd() { return socket_.native_handle(); }
+
   Task<Result<void>> read_exactly(MutableByteView out);
   Task<Result<void>> write_all(ByteView data);
 
  protected:
-  int fd() { return socket_.native_handle(); }
   IoOutcome fail_with(std::string why);
   IoOutcome fail_with_errno(int number);
 
