@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "peerd/evictor.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "peerd/content.h"
+#include "peerd/drop.h"
+#include "peerd/limits.h"
+#include "wire/limits.h"
+
+namespace shoal::peerd {
+namespace {
+
+/// Those of the contents that no blob here holds any more. Thread: pool.
+std::vector<wire::ContentRef> gone_from(cache::BlobStore& store,
+                                        const std::vector<cache::BlobInfo>& blobs) {
+  std::vector<wire::ContentRef> gone;
+  for (const cache::BlobInfo& blob : blobs) {
+    if (!store.find_content(blob.shape.content)) gone.push_back(to_ref(blob.shape));
+  }
+  return gone;
+}
+
+}  // namespace
+
+std::uint64_t bytes_to_keep_free(const cache::StoreUsage& usage) {
+  return std::min<std::uint64_t>(kKeepFreeBytes, usage.ceiling_bytes / kKeepFreePart);
+}
+
+Evictor::Evictor(Executor executor, Timer& timer, Pool& pool, cache::BlobStore& store,
+                 Announcer& announcer, Tracker& tracker)
+    : timer_(timer),
+      pool_(pool),
+      store_(store),
+      announcer_(announcer),
+      tracker_(tracker),
+      turn_(executor),
+      group_(executor) {
+  spawn(group_, run());
+}
+
+Evictor::~Evictor() = default;
+
+Task<void> Evictor::run() {
+  for (;;) {
+    auto waited = co_await timer_.wait_for(kEvictInterval);
+    if (!waited) co_return;
+    const cache::StoreUsage usage = co_await pool_.run([&store = store_] { return store.usage(); });
+    const std::uint64_t wanted = bytes_to_keep_free(usage);
+    if (usage.available_bytes >= wanted) continue;
+    auto made = co_await make_room(wanted);
+    if (!made && made.error().code() == Errc::canceled) co_return;
+    if (!made) base::log_debug("{}", made.error().message());
+  }
+}
+
+Task<Result<void>> Evictor::make_room(std::uint64_t bytes) {
+  auto turn = co_await turn_.lock();
+  if (!turn) co_return pass(turn);
+  cache::StoreUsage usage = co_await pool_.run([&store = store_] { return store.usage(); });
+  if (usage.available_bytes >= bytes) co_return base::ok();
+  // Some more than asked for: the next one does not have to wait then.
+  auto evicted = co_await evict(bytes + bytes_to_keep_free(usage));
+  if (!evicted) co_return evicted;
+  usage = co_await pool_.run([&store = store_] { return store.usage(); });
+  if (usage.available_bytes >= bytes) co_return base::ok();
+  static base::Counter& failures = base::counter("shoal_store_full_total");
+  failures.add();
+  co_return fail(Errc::no_space, "the store is full: {} in {} blobs, {} available",
+                 base::format_bytes(usage.bytes), usage.blobs,
+                 base::format_bytes(usage.available_bytes));
+}
+
+Task<Result<void>> Evictor::evict(std::uint64_t bytes) {
+  static base::Counter& evicted_blobs = base::counter("shoal_blobs_evicted_total");
+  auto evicted = co_await pool_.run([&store = store_, bytes] { return store.evict(bytes); });
+  if (!evicted) co_return pass(evicted);
+  evicted_blobs.add(evicted->dropped.size());
+  auto look = [&store = store_, dropped = std::move(evicted->dropped)] {
+    return gone_from(store, dropped);
+  };
+  auto gone = co_await pool_.run(std::move(look));
+  for (const wire::ContentRef& content : gone) announcer_.dropped(content);
+  auto asked = co_await without_unpublished(std::move(evicted->ask));
+  if (!asked) co_return pass(asked);
+  auto done = co_await drop_with_consent(std::move(*asked));
+  co_return done;
+}
+
+/// Without those origins that the tracker does not know: they may be waiting to be published, and
+/// it would let us drop them as something that nobody wants.
+Task<Result<std::vector<cache::BlobInfo>>> Evictor::without_unpublished(
+    std::vector<cache::BlobInfo> blobs) {
+  std::vector<wire::ContentRef> contents;
+  for (const cache::BlobInfo& blob : blobs) {
+    if (blob.role == cache::Role::origin) contents.push_back(to_ref(blob.shape));
+  }
+  std::unordered_set<ContentId> known;
+  for (std::size_t next = 0; next < contents.size(); next += kMaxLocateBatch) {
+    const std::size_t end = std::min(contents.size(), next + kMaxLocateBatch);
+    std::vector<wire::ContentRef> page(contents.begin() + static_cast<std::ptrdiff_t>(next),
+                                       contents.begin() + static_cast<std::ptrdiff_t>(end));
+    const Deadline deadline = Deadline::after(timer_.clock(), wire::kCallTime);
+    auto located = co_await tracker_.locate(std::move(page), deadline);
+    if (!located) co_return pass(located);
+    for (const wire::Located& one : *located) known.insert(one.content.id);
+  }
+  std::erase_if(blobs, [&known](const cache::BlobInfo& blob) {
+    return blob.role == cache::Role::origin && !known.contains(blob.shape.content);
+  });
+  co_return blobs;
+}
+
+/// Replicas and origins: the tracker counts a yes as dropped, so a blob that stays after all is
+/// announced again.
+Task<Result<void>> Evictor::drop_with_consent(std::vector<cache::BlobInfo> blobs) {
+  for (std::size_t next = 0; next < blobs.size();) {
+    const std::size_t count = std::min(blobs.size() - next, kMaxAnnounceBatch);
+    std::vector<wire::ContentRef> contents;
+    for (std::size_t i = 0; i < count; ++i) contents.push_back(to_ref(blobs[next + i].shape));
+    const Deadline deadline = Deadline::after(timer_.clock(), wire::kCallTime);
+    auto answers = co_await tracker_.may_drop(std::move(contents), deadline);
+    if (!answers && answers.error().code() == Errc::canceled) co_return pass(answers);
+    if (!answers) {
+      base::log_debug("asking what may be dropped failed: {}", answers.error().message());
+      co_return base::ok();
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!(*answers)[i]) continue;
+      const cache::BlobInfo info = blobs[next + i];
+      const Dropped dropped = co_await pool_.run(
+          [&store = store_, info] { return drop_blob(store, info.inode, info.shape.content); });
+      if (dropped == Dropped::kept) announcer_.complete(to_ref(info.shape));
+    }
+    next += count;
+  }
+  co_return base::ok();
+}
+
+}  // namespace shoal::peerd

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "peerd/join.h"
+#include "peerd/mount_options.h"
+#include "peerd/run_peer.h"
+
+namespace shoal::peerd {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  shoal invite -q | ssh other peerd join - --dir /var/lib/shoal/peer\n"
+    "  peerd --dir /var/lib/shoal/peer --mount /mnt/swarm\n"
+    "  peerd --dir /var/lib/shoal/peer --no-mount\n"
+    "  peerd --dir /var/lib/shoal/peer --check-config\n"
+    "\n"
+    "Every option can stand in the environment: --mount as SHOAL_MOUNT.\n"
+    "Signals: TERM publishes, unmounts and ends; HUP reloads the log settings; USR1 logs "
+    "counters.\n"
+    "Exit codes: 0 ok, 1 failed, 2 usage or settings, 4 tracker unreachable, 5 not admitted.";
+
+struct CommandLine {
+  std::string dir;
+  std::string mount;
+  bool no_mount = false;
+  std::string mount_options;
+  std::string log_level;
+  bool check_config = false;
+  // join
+  std::string invitation;
+  std::string name;
+  std::string listen = "127.0.0.1:0";
+};
+
+int complain(const Error& error) {
+  std::cerr << "peerd: " << error.context() << '\n';
+  return exit_code_of(error);
+}
+
+int join(const CommandLine& line) {
+  std::string text = line.invitation;
+  if (text == "-") std::getline(std::cin, text);
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  const std::size_t last = text.find_last_not_of(" \t\r\n");
+  text = first == std::string::npos ? std::string() : text.substr(first, last - first + 1);
+  const auto invitation = wire::Invitation::parse(text);
+  if (!invitation) return complain(invitation.error());
+  auto listen = wire::Endpoint::parse(line.listen);
+  if (!listen) return complain(listen.error().with("--listen"));
+  const auto joined = join_swarm(*invitation, {line.dir, line.name, std::move(*listen)});
+  if (!joined) return complain(joined.error());
+  std::cout << "joined swarm " << joined->swarm_name << " as " << joined->name << "\n"
+            << "settings: " << line.dir << "/peerd.toml\n"
+            << "mount it: peerd --dir " << line.dir << " --mount MOUNTPOINT\n"
+            << "or serve: peerd --dir " << line.dir << " --no-mount\n";
+  return kExitOk;
+}
+
+Result<Settings> settings_for(const CommandLine& line) {
+  const std::string path = line.dir + "/peerd.toml";
+  auto settings = read_settings(path);
+  if (!settings && settings.error().code() == Errc::not_found) {
+    return fail(Errc::not_found,
+                "{} has not joined a swarm: run `peerd join INVITATION --dir {}` first", line.dir,
+                line.dir);
+  }
+  if (!settings) return settings;
+  if (!line.mount.empty()) settings->mount_point = line.mount;
+  if (line.no_mount) settings->mount_point.clear();
+  if (!line.log_level.empty()) {
+    auto level = base::parse_log_level(line.log_level);
+    if (!level) return std::unexpected(level.error().with("--log-level"));
+    settings->log_level = line.log_level;
+  }
+  auto applied = apply_mount_options(line.mount_options, *settings);
+  if (!applied) return pass(applied);
+  return settings;
+}
+
+int run(const CommandLine& line) {
+  auto settings = settings_for(line);
+  if (!settings) return complain(settings.error());
+  if (line.check_config) {
+    std::cout << line.dir << "/peerd.toml is fine\n";
+    return kExitOk;
+  }
+  return run_peer({line.dir, std::move(*settings)});
+}
+
+int parse_and_run(int argc, char** argv) {
+  CommandLine line;
+  CLI::App app("peerd keeps and serves a peer's share of a swarm, and mounts the swarm.", "peerd");
+  app.footer(kExamples);
+  app.set_version_flag("--version", std::string(base::version_line()));
+  app.add_option("--dir", line.dir, "The peer's folder")->envname("SHOAL_DIR")->required();
+  auto* mount = app.add_option("--mount", line.mount, "Mount the swarm here");
+  mount->envname("SHOAL_MOUNT");
+  app.add_flag("--no-mount", line.no_mount, "Only keep and serve")
+      ->envname("SHOAL_NO_MOUNT")
+      ->excludes(mount);
+  app.add_option("-o", line.mount_options,
+                 "Mount options: allow_other,sync,read_budget=10s,workers=4")
+      ->envname("SHOAL_MOUNT_OPTIONS");
+  app.add_option("--log-level", line.log_level, "debug, info, warning or error")
+      ->envname("SHOAL_LOG_LEVEL");
+  app.add_flag("--check-config", line.check_config, "Check the settings and end");
+  auto* verb = app.add_subcommand("join", "Become a member of a swarm");
+  verb->fallthrough();
+  verb->add_option("INVITATION", line.invitation,
+                   "What `shoal invite` printed; - reads it from "
+                   "stdin, where other users of this machine do not see it")
+      ->required();
+  verb->add_option("--name", line.name, "This peer's name for people (default: the machine's)")
+      ->envname("SHOAL_NAME");
+  verb->add_option("--listen", line.listen,
+                   "Where other peers connect to (default 127.0.0.1, a free port)")
+      ->envname("SHOAL_LISTEN");
+  app.require_subcommand(0, 1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  while (line.dir.size() > 1 && line.dir.ends_with('/')) line.dir.pop_back();
+  return verb->parsed() ? join(line) : run(line);
+}
+
+}  // namespace
+}  // namespace shoal::peerd
+
+int main(int argc, char** argv) { return shoal::peerd::parse_and_run(argc, argv); }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// The one place where the peer daemon meets the filesystem.
+#include "base/log.h"
+#include "fs/file_system.h"
+#include "peerd/mount.h"
+
+namespace shoal::peerd {
+namespace {
+
+class FuseMount final : public Mount {
+ public:
+  FuseMount(std::unique_ptr<fs::FileSystem> files, std::string mount_point)
+      : files_(std::move(files)), mount_point_(std::move(mount_point)) {}
+
+  Task<Result<wire::InvalidateReply>> invalidate(wire::Invalidate event) override {
+    return files_->invalidate(std::move(event));
+  }
+  Task<Result<wire::RecallReply>> recall(wire::Recall event) override {
+    return files_->recall(std::move(event));
+  }
+  std::vector<wire::Reclaim> reclaims() override { return files_->reclaims(); }
+  void caches_void(bool session_lost) override { files_->caches_void(session_lost); }
+  void connected() override { files_->connected(); }
+
+  std::string mount_point() const override { return mount_point_; }
+  std::string mode() const override { return "mediated"; }
+  Task<Result<void>> unmount(bool lazy) override { return files_->unmount(lazy); }
+  bool is_mounted() const override { return files_->is_mounted(); }
+  Task<Result<void>> wait_unmounted() override { return files_->wait_unmounted(); }
+
+ private:
+  std::unique_ptr<fs::FileSystem> files_;
+  std::string mount_point_;
+};
+
+}  // namespace
+
+Task<Result<std::unique_ptr<Mount>>> mount_swarm(MountEnvironment environment,
+                                                 MountSettings settings) {
+  const std::string mount_point = settings.mount_point;
+  auto cleared =
+      co_await environment.pool.run([mount_point] { return fs::clear_stale_mount(mount_point); });
+  if (!cleared) co_return pass(cleared);
+  fs::MountOptions options;
+  options.mount_point = mount_point;
+  options.source_name = "shoal:" + settings.swarm_name;
+  options.allow_other = settings.allow_other;
+  options.sync = settings.sync;
+  options.read_budget = settings.read_budget;
+  options.workers = settings.workers;
+  const fs::Environment place{environment.loop,    environment.timer, environment.pool,
+                              environment.tracker, environment.store, environment.source};
+  auto files = co_await fs::FileSystem::mount(place, std::move(options));
+  if (!files) co_return pass(files);
+  std::unique_ptr<Mount> mount =
+      std::make_unique<FuseMount>(std::move(*files), std::move(settings.mount_point));
+  co_return mount;
+}
+
+}  // namespace shoal::peerd

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+#include "peerd/replicator.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/hash_tree.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "peerd/content.h"
+#include "peerd/drop.h"
+#include "peerd/limits.h"
+#include "wire/limits.h"
+
+namespace shoal::peerd {
+namespace {
+
+// Large files fill the links by themselves; a few at a time finish sooner, and small ones pass by.
+constexpr std::uint64_t kLargeBytes = 16 << 20;
+constexpr std::size_t kMaxLargeCopies = 4;
+constexpr double kSlowestRate = 1 << 20;
+// A content is dropped from this many inodes at once; a rare case beyond that.
+constexpr int kMaxTwins = 64;
+
+Duration copy_time(std::uint64_t bytes) {
+  const std::chrono::duration<double> transfer(static_cast<double>(bytes) / kSlowestRate);
+  return kCopyTime + std::chrono::duration_cast<Duration>(transfer);
+}
+
+/// The inode's blob made ready to take the content. Never turns away from bytes that were written
+/// here and may exist nowhere else. Thread: pool.
+Result<std::shared_ptr<cache::Blob>> prepare(cache::BlobStore& store, InodeId inode,
+                                             const cache::Shape& shape,
+                                             const std::vector<Digest>& layer) {
+  if (const auto present = store.find(inode)) {
+    const cache::BlobInfo info = present->info();
+    const bool is_other = info.shape != shape;
+    if (info.state == cache::BlobState::working) {
+      return fail(Errc::busy, "inode {} is being written here", inode);
+    }
+    if (is_other && info.role == cache::Role::origin) {
+      return fail(Errc::stale, "inode {} has newer bytes of our own", inode);
+    }
+  }
+  auto blob = store.obtain(inode, shape, layer, cache::Role::replica);
+  if (!blob) return pass(std::move(blob));
+  const cache::BlobInfo info = (*blob)->info();
+  if (info.state == cache::BlobState::working || info.shape != shape) {
+    return fail(Errc::busy, "inode {} is being written here", inode);
+  }
+  return blob;
+}
+
+}  // namespace
+
+Replicator::Replicator(Executor executor, Timer& timer, Pool& pool, cache::BlobStore& store,
+                       Fetcher& fetcher, Announcer& announcer, Tracker& tracker, PeerId self)
+    : timer_(timer),
+      pool_(pool),
+      store_(store),
+      fetcher_(fetcher),
+      announcer_(announcer),
+      tracker_(tracker),
+      self_(self),
+      group_(executor) {}
+
+Replicator::~Replicator() = default;
+
+void Replicator::copy(std::vector<wire::CopyOrder> orders) {
+  for (wire::CopyOrder& order : orders) {
+    if (order.located.content.id.is_empty()) continue;  // an empty file needs no holder
+    if (waiting() >= kMaxWaitingOrders) {
+      announcer_.order_failed(order.located.content);
+      continue;
+    }
+    enqueue(std::move(order));
+  }
+  pump();
+}
+
+void Replicator::enqueue(wire::CopyOrder order) {
+  if (running_.contains(order.inode)) {
+    const InodeId inode = order.inode;
+    next_.insert_or_assign(inode, std::move(order));
+    return;
+  }
+  const bool is_large = order.located.content.id.size >= kLargeBytes;
+  (is_large ? large_ : small_).push_back(std::move(order));
+}
+
+void Replicator::pump() {
+  const auto start = [this](std::deque<wire::CopyOrder>& queue) {
+    wire::CopyOrder order = std::move(queue.front());
+    queue.pop_front();
+    if (running_.contains(order.inode)) {
+      enqueue(std::move(order));
+      return;
+    }
+    running_.insert(order.inode);
+    if (&queue == &large_) ++large_running_;
+    spawn(group_, carry_out(std::move(order)));
+  };
+  while (running_.size() < kMaxCopies && !group_.is_stopping()) {
+    if (!large_.empty() && large_running_ < kMaxLargeCopies) {
+      start(large_);
+    } else if (!small_.empty()) {
+      start(small_);
+    } else {
+      return;
+    }
+  }
+}
+
+Task<void> Replicator::carry_out(wire::CopyOrder order) {
+  static base::Counter& copied = base::counter("shoal_copies_made_total");
+  static base::Counter& failed = base::counter("shoal_copies_failed_total");
+  const InodeId inode = order.inode;
+  const wire::ContentRef content = order.located.content;
+  Result<void> outcome = co_await become_holder(order);
+  running_.erase(inode);
+  if (content.id.size >= kLargeBytes) --large_running_;
+  if (outcome) {
+    copied.add();
+    announcer_.complete(content);
+  } else if (outcome.error().code() != Errc::canceled) {
+    failed.add();
+    base::log_debug("a copy order failed inode={} content={}: {}", inode,
+                    content.id.root.hex().substr(0, 16), outcome.error().message());
+    announcer_.order_failed(content);
+  }
+  if (auto node = next_.extract(inode)) enqueue(std::move(node.mapped()));
+  pump();
+}
+
+Task<Result<void>> Replicator::become_holder(const wire::CopyOrder& order) {
+  const cache::Shape shape = to_shape(order.located.content);
+  const InodeId inode = order.inode;
+  auto layer = std::make_shared<const std::vector<Digest>>(order.located.layer);
+  wire::Located located = order.located;
+  auto learned = co_await fetcher_.learn(std::move(located));
+  if (!learned) co_return learned;
+  auto make = [&store = store_, inode, shape, layer] {
+    return prepare(store, inode, shape, *layer);
+  };
+  auto blob = co_await pool_.run(std::move(make));
+  if (!blob) co_return pass(blob);
+  const std::shared_ptr<cache::Blob> target = *blob;
+  auto fetched = co_await fetch_rotated(target, shape);
+  if (!fetched && fetched.error().code() != Errc::canceled) {
+    // What came so far may be evicted; it is no copy that anybody counts on.
+    auto lowered = co_await pool_.run(
+        [&store = store_, inode] { return store.set_role(inode, cache::Role::cached); });
+    if (!lowered) base::log_debug("{}", lowered.error().message());
+  }
+  co_return fetched;
+}
+
+/// Each copier begins elsewhere in the file, so that they find chunks at one another and the source
+/// gives each chunk about once.
+Task<Result<void>> Replicator::fetch_rotated(std::shared_ptr<cache::Blob> blob,
+                                             cache::Shape shape) {
+  const Deadline deadline = Deadline::after(timer_.clock(), copy_time(shape.content.size));
+  const std::uint64_t blocks = base::block_count(shape.content.size);
+  const std::uint64_t chunks = base::chunk_count(shape.content.size, shape.chunk_bytes);
+  std::uint64_t head = 0;
+  std::memcpy(&head, self_.digest.bytes.data(), sizeof head);
+  const std::uint64_t first = (head % chunks) * base::blocks_per_chunk(shape.chunk_bytes);
+  auto tail =
+      co_await fetcher_.fetch(blob, {first, blocks - first}, cache::Urgency::replica, deadline);
+  if (!tail || first == 0) co_return tail;
+  auto rest = co_await fetcher_.fetch(blob, {0, first}, cache::Urgency::replica, deadline);
+  co_return rest;
+}
+
+void Replicator::release(std::vector<wire::ReleaseOrder> orders) {
+  for (const wire::ReleaseOrder& order : orders) {
+    const auto is_it = [&order](const wire::CopyOrder& waiting) {
+      return waiting.inode == order.inode && waiting.located.content == order.content;
+    };
+    std::erase_if(small_, is_it);
+    std::erase_if(large_, is_it);
+  }
+  spawn(group_, carry_out_release(std::move(orders)));
+}
+
+Task<void> Replicator::carry_out_release(std::vector<wire::ReleaseOrder> orders) {
+  static base::Counter& released = base::counter("shoal_blobs_released_total");
+  auto work = [&store = store_, orders = std::move(orders)] {
+    std::uint64_t gone = 0;
+    for (const wire::ReleaseOrder& order : orders) {
+      if (drop_blob(store, order.inode, order.content.id) == Dropped::gone) ++gone;
+    }
+    return gone;
+  };
+  const std::uint64_t gone = co_await pool_.run(std::move(work));
+  released.add(gone);
+}
+
+void Replicator::drop_unwanted(std::vector<wire::ContentRef> contents) {
+  spawn(group_, carry_out_drop(std::move(contents)));
+}
+
+Task<void> Replicator::carry_out_drop(std::vector<wire::ContentRef> contents) {
+  for (const wire::ContentRef& content : contents) {
+    bool may_have_more = true;
+    for (int twins = 0; may_have_more && twins < kMaxTwins; ++twins) {
+      may_have_more = co_await drop_one(content);
+    }
+  }
+}
+
+/// True when a blob of that content was dropped, so that another may turn up.
+Task<bool> Replicator::drop_one(wire::ContentRef content) {
+  auto found =
+      co_await pool_.run([&store = store_, content] { return blobs_with(store, content.id); });
+  if (found.empty()) co_return false;
+  const cache::BlobInfo info = found.front();
+  if (info.role == cache::Role::origin) {
+    const Deadline deadline = Deadline::after(timer_.clock(), wire::kCallTime);
+    auto exists = co_await tracker_.inode_exists(info.inode, deadline);
+    if (!exists || *exists) co_return false;
+  }
+  const Dropped dropped = co_await pool_.run(
+      [&store = store_, info] { return drop_blob(store, info.inode, info.shape.content); });
+  co_return dropped == Dropped::gone;
+}
+
+}  // namespace shoal::peerd
