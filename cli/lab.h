@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -82,8 +83,13 @@ Result<void> join_peer(const Lab& lab, const LabDaemon& peer);
 /// and a peer is connected to the tracker and mounted. Errors: the reason in a sentence, followed
 /// by the last lines of its log; the process is then gone. canceled (interrupted).
 Result<void> start_lab_daemon(const LabDaemon& daemon);
-/// SIGTERM, and SIGKILL when it has not ended within `patience`; then clears the mount that may be
-/// left. True when it had to be killed. Fine when it does not run.
+/// SIGTERM, once: a second one makes a daemon leave without publishing. Unset when it does not run.
+Result<std::optional<ProcessHandle>> ask_lab_daemon_to_end(const LabDaemon& daemon);
+/// Waits until a daemon that was asked has ended, kills it when it has not within `patience`, and
+/// clears the mount that may be left. True when it had to be killed.
+Result<bool> finish_lab_daemon(const LabDaemon& daemon, const std::optional<ProcessHandle>& process,
+                               Duration patience);
+/// Both of them.
 Result<bool> stop_lab_daemon(const LabDaemon& daemon, Duration patience);
 /// SIGKILL, and waits until it is gone. Leaves a dead mount behind. Errors: not_found (not
 /// running).

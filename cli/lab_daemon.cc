@@ -198,22 +198,27 @@ Result<void> start_lab_daemon(const LabDaemon& daemon) {
               log_tail(daemon.log(), log_size));
 }
 
-Result<bool> stop_lab_daemon(const LabDaemon& daemon, Duration patience) {
+Result<std::optional<ProcessHandle>> ask_lab_daemon_to_end(const LabDaemon& daemon) {
+  const auto facts = daemon.process();
+  if (!facts) return std::nullopt;
+  auto process = ProcessHandle::open(*facts);
+  if (!process && process.error().code() == Errc::not_found) return std::nullopt;
+  if (!process) return pass(process);
+  auto sent = process->signal(SIGTERM);
+  if (!sent && sent.error().code() != Errc::not_found) return pass(sent);
+  return std::move(*process);
+}
+
+Result<bool> finish_lab_daemon(const LabDaemon& daemon, const std::optional<ProcessHandle>& process,
+                               Duration patience) {
   const base::SystemClock clock;
   bool was_killed = false;
-  if (const auto facts = daemon.process()) {
-    auto process = ProcessHandle::open(*facts);
-    if (process) {
-      auto sent = process->signal(SIGTERM);
-      if (!sent && sent.error().code() != Errc::not_found) return pass(sent);
-      if (!process->wait_ended(Deadline::after(clock, patience))) {
-        was_killed = true;
-        (void)process->signal(SIGKILL).has_value();  // gone by itself meanwhile: as good
-        if (!process->wait_ended(Deadline::after(clock, kGoneTime))) {
-          return fail(Errc::timed_out, "{} (process {}) does not end, not even when killed",
-                      daemon.name, facts->pid);
-        }
-      }
+  if (process && !process->wait_ended(Deadline::after(clock, patience))) {
+    was_killed = true;
+    (void)process->signal(SIGKILL).has_value();  // gone by itself meanwhile: as good
+    if (!process->wait_ended(Deadline::after(clock, kGoneTime))) {
+      return fail(Errc::timed_out, "{} (process {}) does not end, not even when killed",
+                  daemon.name, process->pid());
     }
   }
   if (!daemon.is_tracker()) {
@@ -221,6 +226,12 @@ Result<bool> stop_lab_daemon(const LabDaemon& daemon, Duration patience) {
     if (!detached) return pass(detached);
   }
   return was_killed;
+}
+
+Result<bool> stop_lab_daemon(const LabDaemon& daemon, Duration patience) {
+  const auto process = ask_lab_daemon_to_end(daemon);
+  if (!process) return pass(process);
+  return finish_lab_daemon(daemon, *process, patience);
 }
 
 Result<pid_t> kill_lab_daemon(const LabDaemon& daemon) {

@@ -18,6 +18,12 @@ Result<ExitCode> run_lab_restart(const LabDaemonOptions& options, const Output& 
   auto lock = lock_lab(*dir);
   if (!lock) return pass(lock);
 
+  if (!daemon->is_tracker() && !lab->tracker().process()) {
+    return fail(
+        Errc::unreachable,
+        "the tracker is down, and no peer can start without it: `shoal lab restart tracker` "
+        "first");
+  }
   catch_interrupts();
   const auto stopped = stop_lab_daemon(*daemon, kPatience);
   if (!stopped) return pass(stopped);

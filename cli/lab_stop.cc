@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <signal.h>
-
 #include "cli/lab_verbs.h"
-#include "cli/mounts.h"
 
 namespace shoal::cli {
 namespace {
@@ -11,37 +8,39 @@ namespace {
 constexpr std::chrono::seconds kPeerPatience{30};
 constexpr std::chrono::seconds kTrackerPatience{20};
 
-/// Peers that stop together do not wait for each other's turn.
-void ask_all_to_end(const std::vector<LabDaemon>& daemons) {
+/// Stops some daemons together, so that they do not wait for each other's turn.
+Result<void> stop_together(const std::vector<LabDaemon>& daemons, Duration patience,
+                           const Say& say) {
+  Result<void> outcome;
+  const auto failed = [&](const Error& error) {
+    say(error.context());
+    if (outcome) outcome = std::unexpected(error);
+  };
+  std::vector<std::optional<ProcessHandle>> processes;
   for (const LabDaemon& daemon : daemons) {
-    const auto facts = daemon.process();
-    if (!facts) continue;
-    auto process = ProcessHandle::open(*facts);
-    // What cannot be signalled now is reported when its turn comes.
-    if (process) (void)process->signal(SIGTERM).has_value();
+    auto process = ask_lab_daemon_to_end(daemon);
+    if (!process) failed(process.error());
+    processes.push_back(process ? std::move(*process) : std::nullopt);
   }
+  for (std::size_t i = 0; i < daemons.size(); ++i) {
+    const auto stopped = finish_lab_daemon(daemons[i], processes[i], patience);
+    if (!stopped) {
+      failed(stopped.error());
+    } else if (*stopped) {
+      say(fmt::format("{} did not end in time and was killed", daemons[i].name));
+    } else if (processes[i]) {
+      say(fmt::format("{} has stopped", daemons[i].name));
+    }
+  }
+  return outcome;
 }
 
 }  // namespace
 
 Result<void> stop_lab(const Lab& lab, const Say& say) {
-  Result<void> outcome;
-  const auto stop = [&](const LabDaemon& daemon, Duration patience) {
-    const bool was_running = daemon.process().has_value();
-    const auto stopped = stop_lab_daemon(daemon, patience);
-    if (!stopped) {
-      say(stopped.error().context());
-      if (outcome) outcome = pass(stopped);
-    } else if (*stopped) {
-      say(fmt::format("{} did not end in time and was killed", daemon.name));
-    } else if (was_running) {
-      say(fmt::format("{} has stopped", daemon.name));
-    }
-  };
-  ask_all_to_end(lab.peers());
-  for (const LabDaemon& peer : lab.peers()) stop(peer, kPeerPatience);
-  stop(lab.tracker(), kTrackerPatience);
-  return outcome;
+  auto peers = stop_together(lab.peers(), kPeerPatience, say);
+  auto tracker = stop_together({lab.tracker()}, kTrackerPatience, say);
+  return peers ? tracker : peers;
 }
 
 Result<ExitCode> run_lab_stop(const LabStopOptions& options, const Output& output) {

@@ -18,6 +18,21 @@ std::atomic<bool> interrupted{false};
 
 void on_interrupt(int) { interrupted.store(true); }
 
+/// Our environment, without what is meant for us or for whoever manages us: SHOAL_MOUNT or
+/// NOTIFY_SOCKET would change what a daemon does. SHOAL_LOG_LEVEL is meant for all.
+std::vector<char*> variables_for_children() {
+  std::vector<char*> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text(*variable);
+    const bool is_ours = text.starts_with("SHOAL_") && !text.starts_with("SHOAL_LOG_LEVEL=");
+    const bool is_managers = text.starts_with("NOTIFY_SOCKET=") ||
+                             text.starts_with("JOURNAL_STREAM=") || text.starts_with("WATCHDOG_");
+    if (!is_ours && !is_managers) variables.push_back(*variable);
+  }
+  variables.push_back(nullptr);
+  return variables;
+}
+
 /// posix_spawn's two argument objects.
 class SpawnSetup {
  public:
@@ -51,9 +66,10 @@ class SpawnSetup {
     for (const std::string& argument : argv)
       pointers.push_back(const_cast<char*>(argument.c_str()));
     pointers.push_back(nullptr);
+    std::vector<char*> variables = variables_for_children();
     pid_t pid = 0;
-    const int error =
-        posix_spawn(&pid, argv[0].c_str(), &actions_, &attributes_, pointers.data(), environ);
+    const int error = posix_spawn(&pid, argv[0].c_str(), &actions_, &attributes_, pointers.data(),
+                                  variables.data());
     if (error != 0) return base::fail_errno(error, "starting " + argv[0]);
     return pid;
   }
