@@ -5,6 +5,10 @@
 # The root of the checkout.
 SHOAL_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
+# Which libfuse to build with: "auto" is the one of scripts/build-libfuse where the system's is old,
+# "system" the system's, anything else the folder it was installed to.
+SHOAL_LIBFUSE=${SHOAL_LIBFUSE:-system}
+
 # Build, run-time and test packages; the names are the same on Debian 12 and 13.
 SHOAL_PACKAGES=(
   clang-19 lld-19 libclang-rt-19-dev clang-format-19
@@ -90,19 +94,32 @@ install_packages() {
   rm -f "$APT_LOG"
 }
 
-# Installs what is missing; quick and silent when nothing is.
+# Builds a newer libfuse where that is wanted; without it everything works with the system's.
+setup_libfuse() {
+  [[ $SHOAL_LIBFUSE == auto ]] || return 0
+  # Where it failed, not with every build again.
+  [[ -z $(find "$SHOAL_ROOT/build/deps/libfuse.failed" -mtime -1 2>/dev/null) ]] || return 0
+  "$SHOAL_ROOT/scripts/build-libfuse" || true
+}
+
+# Installs and builds what is missing; quick and silent when nothing is.
 setup() {
   if [[ ${SHOAL_SKIP_SETUP:-} ]]; then
     say "Not looking for missing packages, because SHOAL_SKIP_SETUP is set"
     return
   fi
+  install_missing "$@"
+  setup_libfuse
+}
+
+install_missing() {
   local missing=()
   if command -v dpkg-query >/dev/null; then
     mapfile -t missing < <(missing_packages "${SHOAL_PACKAGES[@]}" "$@")
   else
     missing=("${SHOAL_PACKAGES[@]}" "$@")
   fi
-  [[ ${#missing[@]} == 0 ]] && return
+  [[ ${#missing[@]} -gt 0 ]] || return 0
   check_distribution "${missing[*]}"
   find_root "installing packages" "${missing[*]}"
   say "Installing ${#missing[@]} packages: ${missing[*]}"
@@ -135,16 +152,24 @@ build_jobs() {
   echo "$jobs"
 }
 
+# Whether the build folder $1 has to be configured, again or for the first time.
+needs_configuring() {
+  local ninja=$1/build.ninja
+  [[ -f $ninja && $SHOAL_ROOT/CMakePresets.json -ot $ninja ]] || return 0
+  grep -qxF "SHOAL_LIBFUSE:STRING=$SHOAL_LIBFUSE" "$1/CMakeCache.txt" || return 0
+  [[ $SHOAL_LIBFUSE == auto && $SHOAL_ROOT/build/deps/libfuse/stamp -nt $ninja ]]
+}
+
 # build_preset PRESET [TARGET...]: configures build/PRESET when needed, then builds (all without a target).
 build_preset() {
   local preset=$1
   shift
   local folder=$SHOAL_ROOT/build/$preset
-  if [[ ! -f $folder/build.ninja || $SHOAL_ROOT/CMakePresets.json -nt $folder/build.ninja ]]; then
+  if needs_configuring "$folder"; then
     say "Configuring build/$preset"
     local log
     log=$(mktemp)
-    if ! (cd "$SHOAL_ROOT" && cmake --preset "$preset") >"$log" 2>&1; then
+    if ! (cd "$SHOAL_ROOT" && cmake --preset "$preset" -DSHOAL_LIBFUSE="$SHOAL_LIBFUSE") >"$log" 2>&1; then
       cat "$log" >&2
       rm -f "$log"
       die "cmake could not configure build/$preset (see above); after a change of compiler or a moved checkout, remove that folder first"
