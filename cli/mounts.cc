@@ -2,10 +2,13 @@
 #include "cli/mounts.h"
 
 #include <sys/mount.h>
-#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <future>
+#include <thread>
 
 #include "base/file.h"
 #include "cli/process.h"
@@ -94,12 +97,18 @@ std::optional<Mount> mount_holding(const std::vector<Mount>& mounts, std::string
 
 bool is_dead_mount(const std::string& point) {
   if (!mount_at(current_mounts(), point)) return false;
-  // The kernel answers a statfs of a dead connection by itself; a live one may make us wait, but
-  // asking for no more than the file's type is answered from its cache.
-  struct statx facts{};
-  const int result =
-      ::statx(-1, point.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &facts);
-  return result != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+  // A statfs always goes to the daemon, where a stat may be answered from the kernel's memory; with
+  // nobody there it fails at once. A daemon that hangs must not make us hang: it is not dead.
+  std::packaged_task<int(std::string)> ask([](const std::string& path) {
+    struct statfs facts{};
+    return ::statfs(path.c_str(), &facts) == 0 ? 0 : errno;
+  });
+  std::future<int> answer = ask.get_future();
+  std::thread(std::move(ask), point).detach();
+  constexpr std::chrono::seconds kPatience{3};
+  if (answer.wait_for(kPatience) != std::future_status::ready) return false;
+  const int error = answer.get();
+  return error == ENOTCONN || error == ECONNABORTED;
 }
 
 Result<void> detach_mount(const std::string& point) {

@@ -34,7 +34,8 @@ std::optional<Mount> mount_holding(const std::vector<Mount>& mounts, std::string
 /// Whether path is folder or lies in it. Both absolute and normal.
 bool is_within(std::string_view path, std::string_view folder);
 
-/// Whether there is a mount at point that no daemon stands behind any more. Never waits for one.
+/// Whether there is a mount at point that no daemon stands behind any more. Waits some seconds at
+/// most, for a daemon that does not answer.
 bool is_dead_mount(const std::string& point);
 
 /// Takes the mount at point away even while it is in use. A point that is no mount is fine.
