@@ -47,23 +47,6 @@ Sha256Context& thread_context() {
   return context;
 }
 
-class OpensslLeafHasher final : public LeafHasher {
- public:
-  void hash(std::span<const ByteView> leaves, std::span<Digest> digests) override {
-    CHECK(leaves.size() == digests.size());
-    for (std::size_t i = 0; i < leaves.size(); ++i) {
-      context_.start();
-      context_.add(leaves[i]);
-      digests[i] = context_.finish();
-    }
-  }
-
-  const char* name() const override { return "openssl"; }
-
- private:
-  Sha256Context context_;
-};
-
 }  // namespace
 
 Result<Digest> Digest::from(ByteView view) {
@@ -85,13 +68,6 @@ Digest sha256_pair(const Digest& left, const Digest& right) {
   std::ranges::copy(left.bytes, both.begin());
   std::ranges::copy(right.bytes, both.begin() + Digest::kBytes);
   return sha256(both);
-}
-
-std::unique_ptr<LeafHasher> make_leaf_hasher() { return std::make_unique<OpensslLeafHasher>(); }
-
-LeafHasher& thread_leaf_hasher() {
-  thread_local const std::unique_ptr<LeafHasher> hasher = make_leaf_hasher();
-  return *hasher;
 }
 
 }  // namespace shoal::base

@@ -29,7 +29,10 @@ struct Digest {
   static Result<Digest> from(ByteView view);
 };
 
-/// One-shot SHA-256. Thread: any.
+/// A leaf is no longer than this (BEP 52).
+inline constexpr std::size_t kLeafBytesMax = 16 * 1024;
+
+/// One-shot SHA-256, always by OpenSSL. Thread: any.
 Digest sha256(ByteView data);
 /// SHA-256 of left followed by right: an inner node of the hash tree.
 Digest sha256_pair(const Digest& left, const Digest& right);
@@ -43,11 +46,12 @@ class LeafHasher {
   /// Shape: leaves and digests have the same length; each leaf any length up to 16 KiB.
   virtual void hash(std::span<const ByteView> leaves, std::span<Digest> digests) = 0;
 
-  /// "openssl", "ipsec-mb avx512", ...: for status and logs.
+  /// "openssl", "ipsec-mb avx512 + openssl", ...: for status and logs.
   virtual const char* name() const = 0;
 };
 
-/// The best hasher of this machine. Never null.
+/// The fastest hasher of this machine (see hash_choice.h). The first call of a process measures for
+/// some milliseconds; the variable SHOAL_HASHER, "openssl" or "ipsec-mb", overrides. Never null.
 std::unique_ptr<LeafHasher> make_leaf_hasher();
 /// The calling thread's own hasher, made at first use.
 LeafHasher& thread_leaf_hasher();
