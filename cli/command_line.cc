@@ -56,6 +56,7 @@ class Grammar {
   void add_talk(CLI::App* app);
   void add_dir(CLI::App* verb, std::string& dir, const std::string& about);
   void add_lab();
+  void add_lab_changes(CLI::App* lab);
   void add_looking();
   void add_moving();
 
@@ -133,11 +134,15 @@ void Grammar::add_lab() {
              status, run_lab_status);
   add_dir(verb, status->dir, kLabDir);
 
+  add_lab_changes(lab);
+}
+
+void Grammar::add_lab_changes(CLI::App* lab) {
   auto kill = std::make_shared<LabDaemonOptions>();
-  verb = add(lab, "kill", "Kill a daemon hard (SIGKILL), as a crash would",
-             "  shoal lab kill 1\n"
-             "  shoal lab kill tracker\n",
-             kill, run_lab_kill);
+  CLI::App* verb = add(lab, "kill", "Kill a daemon hard (SIGKILL), as a crash would",
+                       "  shoal lab kill 1\n"
+                       "  shoal lab kill tracker\n",
+                       kill, run_lab_kill);
   add_dir(verb, kill->dir, kLabDir);
   verb->add_option("daemon", kill->daemon, "A peer (1, peer1) or tracker")->required();
 

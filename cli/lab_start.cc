@@ -12,6 +12,18 @@ namespace {
 constexpr int kDefaultPeers = 3;
 constexpr int kDefaultCopies = 2;
 
+/// A daemon's control socket lies in its folder, and the path of a socket is at most 107 bytes.
+Result<void> check_length(const std::string& dir) {
+  constexpr std::size_t kMaxSocketPath = 107;
+  const Lab lab{.dir = dir, .peer_count = kMaxLabPeers, .copies = 1};
+  const std::size_t longest = std::max(lab.tracker().control_socket().size(),
+                                       lab.peer(kMaxLabPeers).control_socket().size());
+  if (longest <= kMaxSocketPath) return {};
+  return fail(Errc::invalid,
+              "{} is too long by {} bytes for the sockets in it: take a shorter --dir", dir,
+              longest - kMaxSocketPath);
+}
+
 /// The lab as it will be: what is in the folder, with what was asked for on top.
 Result<Lab> plan_lab(const std::string& dir, const LabStartOptions& options) {
   if (!is_lab(dir)) {
@@ -73,6 +85,8 @@ Result<ExitCode> run_lab_start(const LabStartOptions& options, const Output& out
   if (!able) return pass(able);
   auto dir = lab_dir_of(options.dir);
   if (!dir) return pass(dir);
+  auto fits = check_length(*dir);
+  if (!fits) return pass(fits);
   auto made = base::make_folders(*dir);
   if (!made) return pass(made);
   auto lock = lock_lab(*dir);

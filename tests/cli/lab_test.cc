@@ -88,6 +88,15 @@ TEST(Lab, lets_one_tool_at_a_time_change_it) {
   EXPECT_TRUE(lock_lab(folder.path()));
 }
 
+TEST(Lab, refuses_a_folder_too_long_for_sockets) {
+  const auto started =
+      run_lab_start({.dir = "/tmp/" + std::string(90, 'x'), .peers = 1, .copies = 1}, Output({}));
+  ASSERT_FALSE(started);
+  if (started.error().code() == Errc::unsupported) GTEST_SKIP() << started.error().message();
+  EXPECT_EQ(started.error().code(), Errc::invalid);
+  EXPECT_THAT(started.error().message(), HasSubstr("shorter --dir"));
+}
+
 TEST(LogTail, shows_the_last_lines_since_a_position) {
   const test::TempFolder folder;
   std::string text = "old line\n";
