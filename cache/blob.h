@@ -74,8 +74,8 @@ class VerifiedLeaves {
 class VerifiedBlocks {
  public:
   /// Shape: data are whole blocks from first_block (within the chunk) on; the file's last may be
-  /// short. Errors: corrupt (a block does not hash, or the length is wrong) with the block's number.
-  /// Thread: pool, hashes all of data.
+  /// short. Errors: corrupt (a block does not hash, or the length is wrong) with the block's
+  /// number. Thread: pool, hashes all of data.
   static Result<VerifiedBlocks> verify(const VerifiedLeaves& leaves, std::uint32_t first_block,
                                        Bytes data, base::LeafHasher& hasher);
 
@@ -154,8 +154,8 @@ class Blob {
   // -- writing ---------------------------------------------------------------------------------
 
   /// partial or sealed -> working; nothing is served from then on. No-op when working.
-  /// Survives the daemon's death before it returns; after a power cut, blobs that were touched since
-  /// the last clean mark are re-verified anyway.
+  /// Survives the daemon's death before it returns; after a power cut, blobs that were touched
+  /// since the last clean mark are re-verified anyway.
   virtual Result<void> begin_working() = 0;
   /// The absent blocks that have to be fetched before [offset, offset + length) can be written:
   /// those that the range covers in part.

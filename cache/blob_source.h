@@ -25,7 +25,8 @@ class BlobSource {
   virtual Task<Result<void>> fetch(std::shared_ptr<Blob> blob, BlockRun run, Urgency urgency,
                                    Deadline deadline) = 0;
 
-  /// The piece layer of a content larger than a chunk, from the tracker; verified. Errors: as fetch.
+  /// The piece layer of a content larger than a chunk, from the tracker; verified. Errors: as
+  /// fetch.
   virtual Task<Result<std::vector<Digest>>> layer(Shape shape, Deadline deadline) = 0;
 };
 

@@ -13,9 +13,9 @@ namespace shoal::cache {
 
 struct StoreUsage {
   std::uint64_t blobs = 0;
-  std::uint64_t bytes = 0;           ///< allocated by blobs
-  std::uint64_t ceiling_bytes = 0;   ///< bytes never grow past it
-  std::uint64_t available_bytes = 0; ///< what may still be stored: ceiling, free-space floor
+  std::uint64_t bytes = 0;            ///< allocated by blobs
+  std::uint64_t ceiling_bytes = 0;    ///< bytes never grow past it
+  std::uint64_t available_bytes = 0;  ///< what may still be stored: ceiling, free-space floor
 };
 
 /// All blobs of this peer. Blobs are found by inode, for the mount, or by content, for other peers.
@@ -50,8 +50,10 @@ class BlobStore {
 
   /// Chooses what to evict until `wanted` bytes are available; cached blobs are dropped here, and
   /// returned; replicas and origins are only returned in `ask` for the owner to ask the tracker.
+  /// What the store had to drop by itself since the last call, for a write, is returned too.
   struct Eviction {
     std::vector<BlobInfo> dropped;
+    std::vector<BlobInfo> punched;  ///< huge ones that gave up a part: as they are now, partial
     std::vector<BlobInfo> ask;
   };
   virtual Result<Eviction> evict(std::uint64_t wanted) = 0;
@@ -63,7 +65,7 @@ class BlobStore {
 
 struct DiskStoreOptions {
   std::string path;
-  Bytes swarm;  ///< a folder of another swarm is refused (conflict)
+  Bytes swarm;                         ///< a folder of another swarm is refused (conflict)
   std::uint64_t ceiling_bytes = 0;     ///< 0: half of the disk
   std::uint64_t free_floor_bytes = 0;  ///< 0: the smaller of 5% of the disk and 1 GiB
 };
@@ -74,6 +76,7 @@ struct RecoveryReport {
   std::uint64_t blobs_checked = 0;
   std::uint64_t blocks_dropped = 0;
   std::uint64_t blobs_dropped = 0;
+  std::uint64_t files_set_aside = 0;  ///< moved or copied to the store's lost+found
 };
 
 /// Opens or makes the store in a folder. Errors: busy (another daemon has it open), conflict

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "cache/disk_files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+
+#include "cache/blob_file.h"
+
+namespace shoal::cache {
+namespace {
+
+constexpr std::size_t kInodeDigits = 16;
+constexpr std::array<std::string_view, 4> kEndings = {"", ".leaves", ".layer", ".map"};
+
+DescriptorCache::Key key_of(InodeId inode, FileKind kind) {
+  return {inode.value(), static_cast<std::uint8_t>(kind)};
+}
+
+class DiskFiles final : public BlobFiles {
+ public:
+  explicit DiskFiles(std::string folder) : folder_(std::move(folder)) {}
+
+  Result<std::shared_ptr<SparseFile>> create(InodeId inode, bool is_refetchable) override {
+    const std::string path = path_of(inode, FileKind::data);
+    const mode_t mode = is_refetchable ? kRefetchableMode : kFileMode;
+    auto fd = base::open_file(path, O_RDWR | O_CREAT | O_EXCL, mode);
+    if (!fd && fd.error().code() == Errc::exists) {
+      auto removed = remove(inode, FileKind::data, nullptr);
+      if (!removed) return pass(removed);
+      fd = base::open_file(path, O_RDWR | O_CREAT | O_EXCL, mode);
+    }
+    if (!fd) return pass(fd);
+    const DescriptorCache::Key key = key_of(inode, FileKind::data);
+    descriptors_->forget(key);
+    descriptors_->insert(key, std::move(*fd));
+    return open(inode, FileKind::data);
+  }
+
+  std::shared_ptr<SparseFile> open(InodeId inode, FileKind kind) override {
+    return std::make_shared<BlobFile>(descriptors_, key_of(inode, kind), path_of(inode, kind),
+                                      kind != FileKind::data);
+  }
+
+  Result<void> remove(InodeId inode, FileKind kind, SparseFile* user) override {
+    if (auto* file = dynamic_cast<BlobFile*>(user)) file->pin();
+    const std::string path = path_of(inode, kind);
+    const int status = unlink(path.c_str());
+    const int number = status == 0 ? 0 : errno;
+    descriptors_->forget(key_of(inode, kind));
+    if (number != 0 && number != ENOENT) return base::fail_errno(number, path);
+    return {};
+  }
+
+  Result<void> sync_name(InodeId inode) override {
+    return base::sync_folder(
+        fmt::format("{}/{}", folder_, blob_folder(inode.value() % kBlobFolders)));
+  }
+
+  Result<void> sync_all() override {
+    auto fd = base::open_file(folder_, O_RDONLY | O_DIRECTORY);
+    if (!fd) return pass(fd);
+    if (syncfs(fd->get()) != 0) return base::fail_errno(errno, folder_);
+    return {};
+  }
+
+  Result<base::DiskSpace> space() override { return base::disk_space(folder_); }
+
+ private:
+  std::string path_of(InodeId inode, FileKind kind) const {
+    return fmt::format("{}/{}", folder_, blob_path(inode, kind));
+  }
+
+  const std::string folder_;
+  const std::shared_ptr<DescriptorCache> descriptors_ = std::make_shared<DescriptorCache>();
+};
+
+}  // namespace
+
+std::string blob_folder(unsigned number) { return fmt::format("blobs/{:02x}", number); }
+
+std::string blob_path(InodeId inode, FileKind kind) {
+  return fmt::format("blobs/{:02x}/{:016x}{}", inode.value() % kBlobFolders, inode.value(),
+                     kEndings[static_cast<std::size_t>(kind)]);
+}
+
+std::optional<BlobName> parse_blob_name(std::string_view name) {
+  if (name.size() < kInodeDigits) return std::nullopt;
+  const std::string_view digits = name.substr(0, kInodeDigits);
+  if (digits.find_first_not_of("0123456789abcdef") != std::string_view::npos) return std::nullopt;
+  std::uint64_t number = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
+  for (std::size_t kind = 0; kind < kEndings.size(); ++kind) {
+    if (name.substr(kInodeDigits) == kEndings[kind]) {
+      return BlobName{InodeId(number), static_cast<FileKind>(kind)};
+    }
+  }
+  return std::nullopt;
+}
+
+std::unique_ptr<BlobFiles> make_disk_files(const std::string& folder) {
+  return std::make_unique<DiskFiles>(folder);
+}
+
+}  // namespace shoal::cache

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <vector>
+
+#include "cache/blob_files.h"
+#include "cache/blob_index.h"
+#include "cache/blob_store.h"
+#include "cache/store_folder.h"
+
+namespace shoal::cache {
+
+/// What the store may rely on after a start.
+struct Recovered {
+  std::vector<IndexRow> rows;
+  std::vector<InodeId> unpublished;
+  RecoveryReport report;
+};
+
+/// Brings index and files together. After an orderly close the index is believed. After anything
+/// else every row is compared with its file: what was settled and not touched since is believed,
+/// all else is hashed; what does not lead to its root is dropped; files without a row hold work
+/// that was not published, unless they are marked as refetchable. What changes is queued in the
+/// index.
+Result<Recovered> recover(const StoreFolder& folder, BlobFiles& files, BlobIndex& index,
+                          bool was_clean);
+
+}  // namespace shoal::cache
