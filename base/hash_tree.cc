@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "base/check.h"
 
@@ -26,6 +27,26 @@ std::uint64_t leaves_in_chunk(std::uint64_t size, std::uint32_t chunk_bytes, std
   const std::uint64_t per_chunk = blocks_per_chunk(chunk_bytes);
   if (chunk >= chunk_count(size, chunk_bytes)) return 0;
   return std::min(per_chunk, blocks - chunk * per_chunk);
+}
+
+/// Replaces a row of even length by the row above it.
+void hash_row(std::vector<Digest>& row) {
+  constexpr std::size_t kLongRow = 8;  // pairs; with fewer, preparing a batch costs what it saves
+  const std::size_t pairs = row.size() / 2;
+  if (pairs < kLongRow) {
+    for (std::size_t i = 0; i < pairs; ++i) row[i] = sha256_pair(row[2 * i], row[2 * i + 1]);
+    row.resize(pairs);
+    return;
+  }
+  static_assert(sizeof(Digest) == Digest::kBytes, "two digests in a row are one message");
+  const ByteView bytes = std::as_bytes(std::span(row));
+  std::vector<ByteView> messages(pairs);
+  for (std::size_t i = 0; i < pairs; ++i) {
+    messages[i] = bytes.subspan(2 * i * Digest::kBytes, 2 * Digest::kBytes);
+  }
+  std::vector<Digest> above(pairs);  // not in place: a hasher may still read what it would replace
+  thread_leaf_hasher().hash(messages, above);
+  row = std::move(above);
 }
 
 }  // namespace
@@ -68,14 +89,12 @@ Digest subtree_root(std::span<const Digest> nodes, std::uint64_t width, const Di
   CHECK(!nodes.empty() && std::has_single_bit(width) && width >= nodes.size(), "{} nodes in {}",
         nodes.size(), width);
   std::vector<Digest> row(nodes.begin(), nodes.end());
+  const bool is_padded = row.size() < width;
   Digest missing = padding;  // what an absent node of the present row hashes to
   for (; width > 1; width /= 2) {
     if (row.size() % 2 != 0) row.push_back(missing);
-    for (std::size_t i = 0; i < row.size() / 2; ++i) {
-      row[i] = sha256_pair(row[2 * i], row[2 * i + 1]);
-    }
-    row.resize(row.size() / 2);
-    missing = sha256_pair(missing, missing);
+    hash_row(row);
+    if (is_padded) missing = sha256_pair(missing, missing);
   }
   return row.front();
 }
