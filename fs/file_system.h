@@ -16,14 +16,14 @@ namespace shoal::fs {
 
 struct MountOptions {
   std::string mount_point;
-  std::string source_name;           ///< what df shows: "shoal:SWARM"
+  std::string source_name;  ///< what df shows: "shoal:SWARM"
   /// Others than the mounting user see the mount under their own permissions. On by itself for
   /// root; for an ordinary user it needs user_allow_other in /etc/fuse.conf.
   bool allow_other = false;
-  bool sync = false;                 ///< every close is an fsync
+  bool sync = false;                                ///< every close is an fsync
   Duration read_budget = std::chrono::seconds(10);  ///< then a read that nobody can serve is EIO
-  unsigned workers = 4;              ///< FUSE threads; none ever waits for the network
-  std::uint64_t max_dirty_bytes = 0; ///< 0: no bound but the store's
+  unsigned workers = 4;               ///< FUSE threads; none ever waits for the network
+  std::uint64_t max_dirty_bytes = 0;  ///< 0: no bound but the store's
 };
 
 /// What the mount works with; all outlive it.
@@ -61,8 +61,8 @@ class FileSystem {
   virtual Task<Result<void>> wait_unmounted() = 0;
 };
 
-/// A mount point whose daemon has died answers ENOTCONN: detaches it so that it can be mounted again.
-/// No-op for a healthy folder. Errors: busy (a living mount is there), access_denied.
+/// A mount point whose daemon has died answers ENOTCONN: detaches it so that it can be mounted
+/// again. No-op for a healthy folder. Errors: busy (a living mount is there), access_denied.
 Result<void> clear_stale_mount(const std::string& mount_point);
 
 }  // namespace shoal::fs

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+#include "fs/events.h"
+
+#include <cerrno>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "fs/blobs.h"
+#include "fs/publish.h"
+
+namespace shoal::fs {
+namespace {
+
+using Job = Notifier::Job;
+
+constexpr std::uint64_t kPageBytes = 4096;
+/// A name's directory may be locked by a request that waits for us: then all names go instead.
+constexpr std::chrono::milliseconds kNamePatience{100};
+/// The same where the kernel cannot drop all names: then the event is answered all the same.
+constexpr std::chrono::seconds kNamePatienceAtMost{3};
+/// Pages may be locked by a read that fetches or by a write that waits for the delegation.
+constexpr std::chrono::milliseconds kPagePatience{50};
+constexpr std::chrono::seconds kPageMargin{2};
+/// Reads that arrive while pages are dropped make it necessary again.
+constexpr int kMaxPageRounds = 64;
+
+void count_unclear(const char* what, InodeId inode) {
+  static base::Counter& unclear = base::counter("shoal_kernel_caches_unclear_total");
+  unclear.add();
+  base::log_warning("the kernel did not let go of {} in time inode={}", what, inode);
+}
+
+Task<Result<void>> drop_name(Core* core, InodeId directory, std::string name) {
+  const bool has_epoch = core->notifier.can_drop_all_names();
+  if (has_epoch && core->table.is_changing(directory)) {
+    core->notifier.drop_all_names();
+    co_return Result<void>{};
+  }
+  const Duration patience = has_epoch ? Duration(kNamePatience) : Duration(kNamePatienceAtMost);
+  auto pending = core->notifier.submit({Job::Kind::name, directory, std::move(name), {}});
+  const bool done =
+      co_await core->notifier.finished(pending, Deadline::after(core->clock(), patience));
+  if (done) co_return Result<void>{};
+  if (!core->notifier.drop_all_names()) count_unclear("a name", directory);
+  co_return Result<void>{};
+}
+
+/// The kernel does not know an inode that it was given: its answer is still on the way to the
+/// process that waits for it. Without its names nobody reaches it without asking.
+bool is_on_the_way(const Core& core, InodeId inode, int result) {
+  return result == ENOENT && core.table.known(inode, core.clock().steady()).is_known;
+}
+
+Task<Result<void>> drop_attributes(Core* core, InodeId inode) {
+  constexpr int kTries = 20;
+  constexpr std::chrono::milliseconds kPause{1};
+  const Deadline deadline = Deadline::after(core->clock(), kNamePatienceAtMost);
+  for (int i = 0; i < kTries; ++i) {
+    auto pending = core->notifier.submit({Job::Kind::attributes, inode, {}, {}});
+    const bool done = co_await core->notifier.finished(pending, deadline);
+    if (!done) {
+      count_unclear("attributes", inode);
+      co_return Result<void>{};
+    }
+    if (!is_on_the_way(*core, inode, pending->result())) co_return Result<void>{};
+    if (core->notifier.drop_all_names()) co_return Result<void>{};
+    const Result<void> waited = co_await core->env.timer.wait_for(kPause);
+    if (!waited) co_return waited;
+  }
+  co_return Result<void>{};
+}
+
+/// Drops the pages around the one that a waiting write may hold locked. That page holds nothing
+/// but what is being written: the kernel locks it only while it is not filled from the file.
+Task<bool> drop_pages_around(Core* core, InodeId inode, ByteRange write, Deadline deadline) {
+  const std::uint64_t locked = (write.end - 1) / kPageBytes * kPageBytes;
+  std::vector<std::shared_ptr<Notifier::Pending>> parts;
+  if (locked > 0)
+    parts.push_back(core->notifier.submit({Job::Kind::pages, inode, {}, {0, locked}}));
+  parts.push_back(core->notifier.submit({Job::Kind::pages, inode, {}, {locked + kPageBytes, 0}}));
+  bool all_done = true;
+  for (const auto& part : parts) {
+    const bool done = co_await core->notifier.finished(part, deadline);
+    all_done = all_done && done;
+  }
+  co_return all_done;
+}
+
+/// One pass over all pages. False when it did not end in time.
+Task<bool> drop_pages_once(Core* core, InodeId inode, Deadline deadline) {
+  auto pending = core->notifier.submit({Job::Kind::pages, inode, {}, {0, 0}});
+  for (;;) {
+    const Deadline patience = Deadline::after(core->clock(), kPagePatience).earlier(deadline);
+    const bool done = co_await core->notifier.finished(pending, patience);
+    if (done) co_return true;
+    const std::shared_ptr<OpenFile> file = core->table.find_file(inode);
+    const auto waiting = file ? file->waiting_write() : std::nullopt;
+    if (waiting) {
+      const bool around = co_await drop_pages_around(core, inode, *waiting, deadline);
+      if (around) co_return true;
+    }
+    if (deadline.has_passed(core->clock())) co_return false;
+  }
+}
+
+/// A read that reaches the kernel's page cache after the pages went has begun at ours before they
+/// were all gone, or asks the tracker after this event is answered.
+Task<Result<void>> drop_pages(Core* core, InodeId inode) {
+  const Deadline deadline = Deadline::after(core->clock(), core->options.read_budget + kPageMargin);
+  for (int round = 0; round < kMaxPageRounds; ++round) {
+    const std::shared_ptr<OpenFile> file = core->table.find_file(inode);
+    const std::uint64_t before = file ? file->reads_begun() : 0;
+    const bool done = co_await drop_pages_once(core, inode, deadline);
+    if (!done) break;
+    if (!file || file->reads_begun() == before) {
+      core->table.pages_dropped(inode);
+      co_return Result<void>{};
+    }
+  }
+  count_unclear("pages", inode);
+  co_return Result<void>{};
+}
+
+/// What has to leave the kernel for one stale thing; nullopt for nothing.
+std::optional<Task<Result<void>>> kernel_work(Core* core, const wire::Stale& stale,
+                                              SteadyTime now) {
+  if (!stale.name.empty()) {
+    if (!core->table.may_know_name(stale.inode, stale.name)) return std::nullopt;
+    return drop_name(core, stale.inode, stale.name);
+  }
+  const InodeTable::Known known = core->table.known(stale.inode, now);
+  if (stale.data && known.may_have_pages) return drop_pages(core, stale.inode);
+  if (known.has_attributes) return drop_attributes(core, stale.inode);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Task<Result<wire::InvalidateReply>> invalidate(Core* core, wire::Invalidate event) {
+  wire::InvalidateReply reply;
+  core->gate.exclusively([&] {
+    for (const wire::Stale& stale : event.stale) {
+      core->volume.invalidate(stale);
+      if (stale.orphaned && core->table.doom(stale.inode)) reply.still_open.push_back(stale.inode);
+    }
+  });
+  const SteadyTime now = core->clock().steady();
+  std::vector<Task<Result<void>>> work;
+  // Attributes after names: an inode that is on its way into the kernel is found by its name.
+  for (const bool names : {true, false}) {
+    for (const wire::Stale& stale : event.stale) {
+      if (stale.name.empty() == names) continue;
+      auto task = kernel_work(core, stale, now);
+      if (task) work.push_back(std::move(*task));
+    }
+  }
+  constexpr std::size_t kAtOnce = 4;
+  if (work.size() == 1) {
+    const Result<void> only = co_await std::move(work.front());
+    (void)only;
+  } else if (!work.empty()) {
+    const Result<void> all = co_await base::all_within(kAtOnce, std::move(work));
+    (void)all;
+  }
+  co_return reply;
+}
+
+namespace {
+
+wire::RecallReply tell(const FileState& state) {
+  wire::RecallReply reply;
+  reply.held = state.is_delegated;
+  reply.size = size_of(state);
+  reply.allocated_bytes = state.blob ? state.blob->info().allocated_bytes : 0;
+  reply.mtime = state.mtime;
+  return reply;
+}
+
+}  // namespace
+
+Task<Result<wire::RecallReply>> recall(Core* core, wire::Recall event) {
+  const std::shared_ptr<OpenFile> file = core->table.find_file(event.inode);
+  if (!file) co_return wire::RecallReply{};
+  const FileState seen = file->state();
+  // Told from memory, without waiting for a publish that may be under way.
+  if (!event.publish && seen.is_delegated && seen.is_dirty) co_return tell(seen);
+  // Bytes written through a mapping are still with the kernel.
+  if (event.publish && core->table.writers(event.inode) > 0) {
+    const Deadline deadline = Deadline::after(core->clock(), core->options.read_budget);
+    const bool done = co_await drop_pages_once(core, event.inode, deadline);
+    if (!done) count_unclear("written pages", event.inode);
+  }
+  auto guard = co_await file->serial().lock();
+  if (!guard) co_return pass(std::move(guard));
+  const FileState state = file->state();
+  if (!state.is_delegated) co_return wire::RecallReply{};
+  if (!event.publish && state.is_dirty) co_return tell(state);
+  // A clean file has nothing to tell: the tracker knows all, and may have its delegation back.
+  if (!state.is_dirty) {
+    auto exclusion = co_await file->exclude(OpenFile::Excluded::writes);
+    if (!exclusion) co_return pass(std::move(exclusion));
+    const bool released = file->update([](FileState& changed) {
+      if (changed.is_dirty) return false;
+      changed.is_delegated = false;
+      changed.is_working = false;
+      return true;
+    });
+    if (released) {
+      // Opened for change, but not changed: whole again, so that others can fetch it.
+      if (state.is_working && state.blob) co_await end_working(core, event.inode, state.blob);
+      co_return wire::RecallReply{};
+    }
+  }
+  if (!event.publish) co_return tell(file->state());
+  Result<void> published = co_await publish_locked(core, file, {core->options.sync, true});
+  if (!published) {
+    base::log_warning("a recalled file could not be published inode={} reason={}", event.inode,
+                      published.error().message());
+    co_return pass(std::move(published));
+  }
+  co_return wire::RecallReply{};
+}
+
+std::vector<wire::Reclaim> reclaims(const Core& core) {
+  std::vector<wire::Reclaim> all;
+  for (const std::shared_ptr<OpenFile>& file : core.table.files()) {
+    const FileState state = file->state();
+    if (state.is_dirty && state.is_delegated) all.push_back({file->inode(), state.version});
+  }
+  return all;
+}
+
+void void_caches(Core& core, bool session_lost) {
+  core.gate.exclusively([&] { core.volume.drop_all(); });
+  if (session_lost) {
+    for (const std::shared_ptr<OpenFile>& file : core.table.files()) {
+      file->update([](FileState& state) { state.is_delegated = false; });
+    }
+  }
+  core.notifier.drop_all_names();
+  for (const auto& [inode, known] : core.table.all_known(core.clock().steady())) {
+    const Job::Kind kind = known.may_have_pages ? Job::Kind::pages : Job::Kind::attributes;
+    (void)core.notifier.submit({kind, inode, {}, {0, 0}});
+  }
+}
+
+Task<void> watch_lease(Core* core) {
+  constexpr std::chrono::milliseconds kPause{500};
+  bool was_held = true;
+  for (;;) {
+    const bool is_held = core->volume.has_lease();
+    if (was_held && !is_held) {
+      base::log_warning("the tracker has not answered for a lease term; nothing cached is used");
+      void_caches(*core, false);
+    } else if (!was_held && is_held) {
+      base::log_info("the tracker is back");
+    }
+    was_held = is_held;
+    const Result<void> waited = co_await core->env.timer.wait_for(kPause);
+    if (!waited) co_return;
+  }
+}
+
+}  // namespace shoal::fs

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "fs/file_system.h"
+
+#include <asio/post.hpp>
+
+#include "base/log.h"
+#include "fs/core.h"
+#include "fs/events.h"
+#include "fs/mount.h"
+#include "fs/notifier_kernel.h"
+#include "fs/publish.h"
+#include "fs/tracker_client_port.h"
+
+namespace shoal::fs {
+namespace {
+
+/// Calls that wait for the kernel: one that is stuck must not hold up the others.
+constexpr unsigned kNotifierThreads = 4;
+constexpr std::chrono::seconds kInitTime{20};
+/// How long a lazily detached mount may still be served for those who have files open.
+constexpr std::chrono::seconds kLazyTime{2};
+
+class MountedFileSystem final : public FileSystem {
+ public:
+  MountedFileSystem(Environment environment, MountOptions options)
+      : port_(make_tracker_port(environment.tracker)),
+        core_(environment, std::move(options), *port_),
+        initialised_(environment.loop.get_executor()),
+        gone_(environment.loop.get_executor()) {}
+
+  ~MountedFileSystem() override { mount_.reset(); }
+
+  Task<Result<void>> begin();
+
+  Task<Result<wire::InvalidateReply>> invalidate(wire::Invalidate event) override {
+    return fs::invalidate(&core_, std::move(event));
+  }
+  Task<Result<wire::RecallReply>> recall(wire::Recall event) override {
+    return fs::recall(&core_, std::move(event));
+  }
+  std::vector<wire::Reclaim> reclaims() override { return fs::reclaims(core_); }
+  void caches_void(bool session_lost) override { void_caches(core_, session_lost); }
+  void connected() override {}
+
+  Task<Result<void>> unmount(bool lazy) override;
+  bool is_mounted() const override { return !gone_.is_set(); }
+  Task<Result<void>> wait_unmounted() override {
+    Result<void> gone = co_await gone_.wait();
+    co_return gone;
+  }
+
+ private:
+  Task<void> end_tasks();
+
+  std::unique_ptr<TrackerPort> port_;
+  Core core_;
+  base::Signal initialised_;
+  base::Signal gone_;
+  std::unique_ptr<KernelCaches> kernel_;
+  std::unique_ptr<Mount> mount_;
+  bool has_ended_ = false;
+};
+
+Task<Result<void>> MountedFileSystem::begin() {
+  Loop& loop = core_.env.loop;
+  core_.on_init = [this, &loop] { asio::post(loop, [this] { initialised_.set(); }); };
+  auto mount = co_await core_.env.pool.run([this] { return Mount::open(core_); });
+  if (!mount) co_return pass(std::move(mount));
+  mount_ = std::move(*mount);
+  mount_->start(std::max(1U, core_.options.workers),
+                [this, &loop] { asio::post(loop, [this] { gone_.set(); }); });
+  const Deadline deadline = Deadline::after(core_.clock(), kInitTime);
+  Result<void> initialised =
+      co_await base::with_deadline(core_.env.timer, deadline, initialised_.wait());
+  if (!initialised) {
+    const Result<void> ended = co_await unmount(true);
+    (void)ended;
+    co_return fail(Errc::io, "the kernel did not begin to use the mount on {}",
+                   core_.options.mount_point);
+  }
+  kernel_ = make_kernel_caches(mount_->session(), core_.kernel_minor);
+  core_.notifier.start(*kernel_, kNotifierThreads);
+  spawn(core_.group, housekeep(&core_));
+  spawn(core_.group, watch_lease(&core_));
+  base::log_info("mounted on={} protocol=7.{} epoch={}", core_.options.mount_point,
+                 core_.kernel_minor, kernel_->can_drop_all_names());
+  co_return Result<void>{};
+}
+
+Task<void> MountedFileSystem::end_tasks() {
+  core_.notifier.disarm();
+  co_await core_.group.stop();
+  co_await core_.env.pool.run([this] {
+    mount_->join();
+    core_.notifier.join();
+  });
+  has_ended_ = true;
+}
+
+Task<Result<void>> MountedFileSystem::unmount(bool lazy) {
+  if (has_ended_ || !mount_) co_return Result<void>{};
+  Result<void> published = co_await publish_all(&core_);
+  if (!published) {
+    base::log_warning(
+        "unmounting with unpublished files; they are published at the next start "
+        "reason={}",
+        published.error().message());
+  }
+  if (!gone_.is_set()) {
+    Result<void> detached =
+        co_await core_.env.pool.run([this, lazy] { return mount_->detach(lazy); });
+    if (!detached) co_return detached;
+    const Deadline deadline = Deadline::after(core_.clock(), kLazyTime);
+    const Result<void> gone = co_await base::with_deadline(core_.env.timer, deadline, gone_.wait());
+    if (!gone) co_await core_.env.pool.run([this] { mount_->abandon(); });
+  }
+  // What was written since, up to the moment the mount went.
+  published = co_await publish_all(&core_);
+  co_await end_tasks();
+  co_await core_.env.pool.run([this] { mount_.reset(); });
+  co_return Result<void>{};
+}
+
+}  // namespace
+
+Task<Result<std::unique_ptr<FileSystem>>> FileSystem::mount(Environment environment,
+                                                            MountOptions options) {
+  auto made = std::make_unique<MountedFileSystem>(environment, std::move(options));
+  Result<void> begun = co_await made->begin();
+  if (!begun) co_return pass(std::move(begun));
+  co_return std::unique_ptr<FileSystem>(std::move(made));
+}
+
+}  // namespace shoal::fs

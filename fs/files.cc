@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#include "fs/files.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "fs/publish.h"
+#include "fs/write_path.h"
+
+namespace shoal::fs {
+namespace {
+
+bool is_for_writing(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
+
+}  // namespace
+
+std::shared_ptr<FileHandle> make_handle(Core& core, InodeId inode, int flags) {
+  std::shared_ptr<OpenFile> file = core.open_file(inode, is_for_writing(flags));
+  if (!file) return nullptr;
+  return std::make_shared<FileHandle>(std::move(file), flags);
+}
+
+OpenOut open_out(std::shared_ptr<FileHandle> handle) {
+  OpenOut out;
+  out.handle = reinterpret_cast<std::uintptr_t>(new std::shared_ptr(std::move(handle)));
+  // Pages are dropped by events, so what the kernel has is good.
+  out.keep_pages = true;
+  return out;
+}
+
+std::shared_ptr<FileHandle>& handle_of(std::uint64_t number) {
+  return *reinterpret_cast<std::shared_ptr<FileHandle>*>(static_cast<std::uintptr_t>(number));
+}
+
+std::shared_ptr<FileHandle> take_handle(std::uint64_t number) {
+  const std::unique_ptr<std::shared_ptr<FileHandle>> box(&handle_of(number));
+  return std::move(*box);
+}
+
+void close_handle(Core& core, std::shared_ptr<FileHandle> handle) {
+  const std::shared_ptr<OpenFile> file = handle->file();
+  const InodeTable::Closed closed = core.table.remove_open(file->inode(), handle->is_writable());
+  handle.reset();
+  if (!closed.was_last && !closed.was_last_writer) return;
+  core.launch(after_close(&core, file, closed));
+}
+
+Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags) {
+  const Deadline deadline = core->metadata_deadline();
+  // Waits until a removal that is under way is through, so that a doomed inode is gone or safe.
+  auto record = co_await core->volume.get_inode(inode, true, deadline);
+  if (!record) {
+    // Not ENOENT: with ESTALE the kernel looks the path up again, and finds what is there now.
+    const bool is_gone = record.error().code() == Errc::not_found;
+    if (is_gone) {
+      reply.error(ESTALE);
+    } else {
+      reply.fail(record.error());
+    }
+    co_return;
+  }
+  core->table.clear_doom(inode);
+  std::shared_ptr<FileHandle> handle = make_handle(*core, inode, flags);
+  if (!handle) {
+    reply.error(ESTALE);
+    co_return;
+  }
+  Result<void> ready{};
+  if (is_for_writing(flags) && (flags & O_TRUNC) != 0) {
+    ready = co_await truncate(core, handle->file(), 0, deadline);
+  } else if ((flags & O_ACCMODE) == O_WRONLY) {
+    ready = co_await acquire(core, handle->file(), deadline);
+  }
+  if (!ready) {
+    close_handle(*core, std::move(handle));
+    reply.fail(ready.error());
+    co_return;
+  }
+  const OpenOut out = open_out(handle);
+  if (!reply.opened(out)) close_handle(*core, take_handle(out.handle));
+}
+
+namespace {
+
+/// What failed in the background since the last close or fsync; told once.
+Result<void> take_write_error(OpenFile& file) {
+  auto error = file.update([](FileState& state) { return std::exchange(state.write_error, {}); });
+  if (error) return std::unexpected(std::move(*error));
+  return {};
+}
+
+void answer(Reply& reply, const Result<void>& outcome) {
+  if (outcome) {
+    reply.ok();
+  } else {
+    reply.fail(outcome.error());
+  }
+}
+
+}  // namespace
+
+Task<void> flush_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle) {
+  const std::shared_ptr<OpenFile> file = handle->file();
+  Result<void> outcome = take_write_error(*file);
+  // An orphan's bytes are for those who have it open here; a recall would publish them.
+  if (outcome && !core->table.is_orphan(file->inode())) {
+    const bool is_only_writer = core->table.writers(file->inode()) == 1;
+    outcome = co_await publish(core, file, {core->options.sync, is_only_writer});
+  }
+  answer(reply, outcome);
+}
+
+Task<void> fsync_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle) {
+  const std::shared_ptr<OpenFile> file = handle->file();
+  Result<void> outcome = take_write_error(*file);
+  if (outcome && !core->table.is_orphan(file->inode())) {
+    outcome = co_await publish(core, file, {true, false});
+  }
+  answer(reply, outcome);
+}
+
+}  // namespace shoal::fs

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Opening, closing and flushing regular files.
+#pragma once
+
+#include <memory>
+
+#include "fs/core.h"
+#include "fs/reply.h"
+
+namespace shoal::fs {
+
+/// Counts a handle; nullptr when the inode is going away (see InodeTable::open_file). Thread: any.
+std::shared_ptr<FileHandle> make_handle(Core& core, InodeId inode, int flags);
+/// The handle as a number for the kernel; owned by it until take_handle().
+OpenOut open_out(std::shared_ptr<FileHandle> handle);
+std::shared_ptr<FileHandle>& handle_of(std::uint64_t number);
+std::shared_ptr<FileHandle> take_handle(std::uint64_t number);
+/// The end of a handle, by RELEASE or because it never reached the kernel. Thread: any.
+void close_handle(Core& core, std::shared_ptr<FileHandle> handle);
+
+/// Open when the record is not in memory, or the open cuts the file or is for writing only.
+Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags);
+/// close(2) of a file with unpublished bytes.
+Task<void> flush_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle);
+Task<void> fsync_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle);
+
+}  // namespace shoal::fs

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "base/mutex.h"
+
+struct fuse_req;
+
+namespace shoal::fs {
+
+/// A request that somebody will answer: whoever takes it out of the slot does.
+struct ReplySlot {
+  std::atomic<fuse_req*> request{nullptr};
+  std::uint64_t number = 0;
+};
+
+/// The requests that wait in a task, by number, so that FUSE_INTERRUPT finds them. Thread: any.
+class Interrupts {
+ public:
+  std::shared_ptr<ReplySlot> add(fuse_req* request);
+  void remove(std::uint64_t number);
+  /// nullptr when it was answered meanwhile.
+  std::shared_ptr<ReplySlot> find(std::uint64_t number) const;
+  std::size_t size() const;
+
+ private:
+  mutable base::Mutex mutex_;
+  std::uint64_t last_ GUARDED_BY(mutex_) = 0;
+  std::unordered_map<std::uint64_t, std::shared_ptr<ReplySlot>> slots_ GUARDED_BY(mutex_);
+};
+
+}  // namespace shoal::fs

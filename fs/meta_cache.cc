@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+#include "fs/meta_cache.h"
+
+#include <algorithm>
+
+namespace shoal::fs {
+namespace {
+
+/// Beyond this many things of unknown state nothing is kept until the next drop_all().
+constexpr std::size_t kMaxTainted = 10'000;
+/// Beyond this many names in doubt a directory is read anew.
+constexpr std::size_t kMaxUnsure = 1'000;
+
+}  // namespace
+
+void MetaCache::poison(Transit& transit, const Touches& touches) {
+  if (transit.all) return;
+  for (const InodeId inode : touches.inodes) transit.inodes.insert(inode);
+  for (const NameRef& ref : touches.names) transit.names.insert(ref);
+}
+
+MetaCache::Ticket MetaCache::begin(Touches touches) {
+  const Ticket ticket = ++last_ticket_;
+  Transit fresh;
+  for (auto& [other_ticket, other] : transits_) {
+    poison(fresh, other.touches);
+    poison(other, touches);
+  }
+  for (const InodeId inode : touches.inodes) drop_record(inode);
+  for (const NameRef& ref : touches.names) drop_name(ref);
+  fresh.touches = std::move(touches);
+  transits_.emplace(ticket, std::move(fresh));
+  return ticket;
+}
+
+void MetaCache::end(Ticket ticket) { transits_.erase(ticket); }
+
+void MetaCache::end_unknown(Ticket ticket) {
+  const auto found = transits_.find(ticket);
+  if (found == transits_.end()) return;
+  poison(tainted_, found->second.touches);
+  if (tainted_.inodes.size() + tainted_.names.size() > kMaxTainted) {
+    tainted_ = Transit{};
+    tainted_.all = true;
+  }
+  transits_.erase(found);
+}
+
+bool MetaCache::is_poisoned(Ticket ticket, InodeId inode) const {
+  if (tainted_.all || tainted_.inodes.contains(inode)) return true;
+  const auto found = transits_.find(ticket);
+  return found == transits_.end() || found->second.all || found->second.inodes.contains(inode);
+}
+
+bool MetaCache::is_poisoned(Ticket ticket, const NameRef& ref) const {
+  if (tainted_.all || tainted_.names.contains(ref)) return true;
+  const auto found = transits_.find(ticket);
+  return found == transits_.end() || found->second.all || found->second.names.contains(ref);
+}
+
+bool MetaCache::put_record(Ticket ticket, const wire::InodeRecord& record) {
+  if (!record.cacheable || is_poisoned(ticket, record.inode)) return false;
+  if (Inode* known = find_inode(record.inode)) {
+    if (!record.has_xattrs) known->xattrs.reset();
+    known->record = record;
+    return true;
+  }
+  young_.emplace(record.inode, Inode{record, nullptr});
+  trim();
+  return true;
+}
+
+void MetaCache::set_name(Directory& directory, const std::string& name, Name value) {
+  const auto [place, is_new] = directory.names.insert_or_assign(name, value);
+  if (is_new) ++name_count_;
+  directory.unsure.erase(name);
+  directory.listing.reset();
+}
+
+void MetaCache::drop_name(const NameRef& ref) {
+  Directory* directory = find_directory(ref.directory);
+  if (directory == nullptr) return;
+  if (directory->names.erase(ref.name) > 0) --name_count_;
+  directory->listing.reset();
+  if (!directory->is_complete) return;
+  directory->unsure.insert(ref.name);
+  if (directory->unsure.size() > kMaxUnsure) {
+    directory->is_complete = false;
+    directory->unsure.clear();
+  }
+}
+
+void MetaCache::put_name(Ticket ticket, const NameRef& ref, InodeId inode, wire::FileKind kind) {
+  if (is_poisoned(ticket, ref)) return;
+  set_name(directory_for(ref.directory), ref.name, {inode, kind});
+  trim();
+}
+
+void MetaCache::put_own_name(Ticket ticket, const NameRef& ref, InodeId inode,
+                             wire::FileKind kind) {
+  Directory* directory = find_directory(ref.directory);
+  if (directory == nullptr || is_poisoned(ticket, ref)) return;
+  set_name(*directory, ref.name, {inode, kind});
+  trim();
+}
+
+void MetaCache::put_listing(Ticket ticket, InodeId inode, const Listing& listing) {
+  const auto found = transits_.find(ticket);
+  if (found == transits_.end() || found->second.all || tainted_.all) return;
+  Directory& directory = directory_for(inode);
+  for (const NameEntry& entry : listing) {
+    const NameRef ref{inode, entry.name};
+    if (!is_poisoned(ticket, ref)) set_name(directory, entry.name, {entry.inode, entry.kind});
+  }
+  directory.is_complete = true;
+  directory.unsure.clear();
+  const auto doubt = [&](const NameSet& poisoned) {
+    for (const NameRef& ref : poisoned) {
+      if (ref.directory != inode || directory.names.contains(ref.name)) continue;
+      directory.unsure.insert(ref.name);
+    }
+  };
+  doubt(found->second.names);
+  doubt(tainted_.names);
+  trim();
+}
+
+void MetaCache::put_xattrs(Ticket ticket, InodeId inode, std::shared_ptr<const XattrList> xattrs) {
+  if (is_poisoned(ticket, inode)) return;
+  if (Inode* known = find_inode(inode)) known->xattrs = std::move(xattrs);
+}
+
+std::optional<MetaCache::Name> MetaCache::find_name(InodeId directory, std::string_view name) {
+  Directory* known = find_directory(directory);
+  if (known == nullptr) return std::nullopt;
+  const auto found = known->names.find(name);
+  if (found != known->names.end()) return found->second;
+  if (known->is_complete && !known->unsure.contains(name)) return Name{};
+  return std::nullopt;
+}
+
+MetaCache::Inode* MetaCache::find_inode(InodeId inode) {
+  const auto young = young_.find(inode);
+  if (young != young_.end()) return &young->second;
+  auto node = old_.extract(inode);
+  if (node.empty()) return nullptr;
+  return &young_.insert(std::move(node)).position->second;
+}
+
+const wire::InodeRecord* MetaCache::find_record(InodeId inode) {
+  const Inode* known = find_inode(inode);
+  return known == nullptr ? nullptr : &known->record;
+}
+
+std::shared_ptr<const XattrList> MetaCache::find_xattrs(InodeId inode) {
+  const Inode* known = find_inode(inode);
+  return known == nullptr ? nullptr : known->xattrs;
+}
+
+std::shared_ptr<const Listing> MetaCache::find_listing(InodeId inode) {
+  Directory* known = find_directory(inode);
+  if (known == nullptr || !known->is_complete || !known->unsure.empty()) return nullptr;
+  if (!known->listing) {
+    auto listing = std::make_shared<Listing>();
+    listing->reserve(known->names.size());
+    for (const auto& [name, value] : known->names) {
+      if (value.inode) listing->push_back({name, value.inode, value.kind});
+    }
+    std::ranges::sort(*listing, {}, &NameEntry::name);
+    known->listing = std::move(listing);
+  }
+  return known->listing;
+}
+
+std::optional<NameRef> MetaCache::find_any_name(InodeId inode) const {
+  for (const auto& [directory, known] : directories_) {
+    for (const auto& [name, value] : known.names) {
+      if (value.inode == inode) return NameRef{directory, name};
+    }
+  }
+  return std::nullopt;
+}
+
+void MetaCache::drop_record(InodeId inode) {
+  young_.erase(inode);
+  old_.erase(inode);
+}
+
+void MetaCache::forget_name(InodeId directory, const std::string& name) {
+  const NameRef ref{directory, name};
+  for (auto& [ticket, transit] : transits_) transit.names.insert(ref);
+  drop_name(ref);
+}
+
+void MetaCache::forget_inode(InodeId inode) {
+  for (auto& [ticket, transit] : transits_) transit.inodes.insert(inode);
+  drop_record(inode);
+}
+
+void MetaCache::drop_all() {
+  young_.clear();
+  old_.clear();
+  directories_.clear();
+  directory_order_.clear();
+  name_count_ = 0;
+  tainted_ = Transit{};
+  for (auto& [ticket, transit] : transits_) {
+    transit.all = true;
+    transit.inodes.clear();
+    transit.names.clear();
+  }
+}
+
+MetaCache::Directory* MetaCache::find_directory(InodeId inode) {
+  const auto found = directories_.find(inode);
+  if (found == directories_.end()) return nullptr;
+  directory_order_.splice(directory_order_.begin(), directory_order_, found->second.place);
+  return &found->second;
+}
+
+MetaCache::Directory& MetaCache::directory_for(InodeId inode) {
+  if (Directory* known = find_directory(inode)) return *known;
+  directory_order_.push_front(inode);
+  Directory& fresh = directories_[inode];
+  fresh.place = directory_order_.begin();
+  return fresh;
+}
+
+void MetaCache::trim() {
+  if (young_.size() > limits_.records / 2) {
+    old_ = std::move(young_);
+    young_ = Inodes{};
+  }
+  // The directory in use stays, however large it is.
+  while (name_count_ > limits_.names && directory_order_.size() > 1) {
+    const InodeId oldest = directory_order_.back();
+    name_count_ -= directories_[oldest].names.size();
+    directories_.erase(oldest);
+    directory_order_.pop_back();
+  }
+}
+
+}  // namespace shoal::fs

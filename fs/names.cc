@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+#include "fs/names.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "fs/answers.h"
+#include "fs/files.h"
+
+namespace shoal::fs {
+
+DirectoryChange::DirectoryChange(InodeTable& table, InodeId first, InodeId second)
+    : table_(&table), directories_{first, second} {
+  for (const InodeId directory : directories_) {
+    if (directory) table.begin_change(directory);
+  }
+}
+
+DirectoryChange::DirectoryChange(DirectoryChange&& other) noexcept
+    : table_(other.table_), directories_(std::exchange(other.directories_, {})) {}
+
+DirectoryChange::~DirectoryChange() {
+  for (const InodeId directory : directories_) {
+    if (directory) table_->end_change(directory);
+  }
+}
+
+const wire::InodeRecord* record_in(const wire::OperationReply& reply, InodeId inode) {
+  for (const wire::InodeRecord& record : reply.records) {
+    if (record.inode == inode) return &record;
+  }
+  return nullptr;
+}
+
+wire::Operation operation_now(const Core& core, wire::Change change) {
+  return wire::Operation{std::move(change), core.wall_nanoseconds()};
+}
+
+Task<void> lookup_task(Core* core, Reply reply, InodeId directory, std::string name) {
+  auto found = co_await core->volume.lookup(directory, name, core->metadata_deadline());
+  if (!found) {
+    reply.fail(found.error());
+  } else if (*found) {
+    answer_entry(*core, reply, directory, name, **found);
+  } else {
+    answer_absent(*core, reply, directory, name);
+  }
+}
+
+Task<void> lookup_inode_task(Core* core, Reply reply, InodeId inode) {
+  auto record = co_await core->volume.get_inode(inode, false, core->metadata_deadline());
+  if (record) {
+    answer_inode(*core, reply, *record);
+  } else {
+    reply.error(record.error().code() == Errc::not_found ? ESTALE : EIO);
+  }
+}
+
+Task<void> lookup_parent_task(Core* core, Reply reply, InodeId directory) {
+  const Deadline deadline = core->metadata_deadline();
+  auto parent = co_await core->tracker.ask(wire::GetParent{directory}, deadline);
+  if (!parent) {
+    reply.error(parent.error().code() == Errc::not_found ? ESTALE : EIO);
+    co_return;
+  }
+  auto record = co_await core->volume.get_inode(parent->parent, false, deadline);
+  if (record) {
+    answer_inode(*core, reply, *record);
+  } else {
+    reply.fail(record.error());
+  }
+}
+
+namespace {
+
+wire::Create create_of(const NewInode& made, InodeId inode) {
+  wire::Create create;
+  create.parent = made.directory;
+  create.name = made.name;
+  create.inode = inode;
+  create.kind = made.kind;
+  create.mode = made.mode;
+  create.uid = made.uid;
+  create.gid = made.gid;
+  create.rdev = made.rdev;
+  create.target = made.target;
+  return create;
+}
+
+/// In a directory that is gone nothing can be made: ENOENT, as on any local filesystem.
+void fail_in_directory(const Error& error, Reply& reply) {
+  if (error.code() == Errc::stale) {
+    reply.error(ENOENT);
+  } else {
+    reply.fail(error);
+  }
+}
+
+Task<Result<wire::InodeRecord>> create_inode(Core* core, NewInode made, InodeId inode,
+                                             bool delegate, Deadline deadline) {
+  wire::Create create = create_of(made, inode);
+  create.delegate = delegate;
+  create.orphan = made.name.empty();
+  Touches touches;
+  touches.inodes.push_back(made.directory);
+  std::vector<Volume::Outcome> outcomes;
+  if (!create.orphan) {
+    const NameRef ref{made.directory, made.name};
+    touches.names.push_back(ref);
+    outcomes.push_back({ref, inode, made.kind});
+  }
+  std::vector<wire::Operation> operations;
+  operations.push_back(operation_now(*core, std::move(create)));
+  auto replies = co_await core->volume.mutate(std::move(operations), std::move(touches),
+                                              std::move(outcomes), deadline);
+  if (!replies) co_return pass(std::move(replies));
+  const wire::InodeRecord* record = replies->empty() ? nullptr : record_in(replies->front(), inode);
+  if (record == nullptr) co_return fail(Errc::internal, "the tracker's answer lacks the new inode");
+  co_return *record;
+}
+
+}  // namespace
+
+Task<void> make_task(Core* core, Reply reply, DirectoryChange, NewInode made) {
+  const Deadline deadline = core->metadata_deadline();
+  auto inode = co_await core->allocate_inode(deadline);
+  if (!inode) {
+    reply.fail(inode.error());
+    co_return;
+  }
+  auto record = co_await create_inode(core, made, *inode, false, deadline);
+  if (!record) {
+    fail_in_directory(record.error(), reply);
+    co_return;
+  }
+  answer_entry(*core, reply, made.directory, made.name, *record);
+}
+
+Task<void> create_task(Core* core, Reply reply, DirectoryChange, NewInode made, int flags) {
+  const Deadline deadline = core->metadata_deadline();
+  auto inode = co_await core->allocate_inode(deadline);
+  if (!inode) {
+    reply.fail(inode.error());
+    co_return;
+  }
+  // The file object is there, and its slow operations wait, before anybody else can hear of the
+  // inode: a recall that comes with the answer finds them.
+  std::shared_ptr<FileHandle> handle = make_handle(*core, *inode, flags);
+  auto guard = co_await handle->file()->serial().lock();
+  if (!guard) {
+    close_handle(*core, std::move(handle));
+    co_return;
+  }
+  const std::uint64_t generation = core->tracker.session_generation();
+  auto record = co_await create_inode(core, made, *inode, true, deadline);
+  if (!record) {
+    guard = base::AsyncMutex::Guard();
+    close_handle(*core, std::move(handle));
+    if (record.error().code() == Errc::exists && (flags & O_EXCL) == 0) {
+      reply.error(ESTALE);  // the kernel looks again and opens what somebody else has made
+    } else {
+      fail_in_directory(record.error(), reply);
+    }
+    co_return;
+  }
+  handle->file()->update([&](FileState& state) {
+    state.content = record->content;
+    state.version = record->version;
+    state.has_content = true;
+    state.is_delegated = record->delegated;
+    state.generation = generation;
+  });
+  if (made.name.empty()) core->table.set_orphan(*inode);
+  guard = base::AsyncMutex::Guard();
+  const OpenOut out = open_out(std::move(handle));
+  if (!answer_created(*core, reply, made.directory, made.name, *record, out)) {
+    close_handle(*core, take_handle(out.handle));
+  }
+}
+
+Task<void> link_task(Core* core, Reply reply, DirectoryChange, InodeId inode, InodeId directory,
+                     std::string name) {
+  const NameRef ref{directory, name};
+  std::vector<wire::Operation> operations;
+  operations.push_back(operation_now(*core, wire::Link{inode, directory, name}));
+  Touches touches{{ref}, {inode, directory}};
+  std::vector<Volume::Outcome> outcomes;
+  outcomes.push_back({ref, inode, wire::FileKind::regular});
+  const auto known = core->volume.find_inode(inode);
+  if (known) outcomes.back().kind = known->attributes.kind;
+  auto replies = co_await core->volume.mutate(std::move(operations), std::move(touches),
+                                              std::move(outcomes), core->metadata_deadline());
+  if (!replies) {
+    fail_in_directory(replies.error(), reply);
+    co_return;
+  }
+  const wire::InodeRecord* record = replies->empty() ? nullptr : record_in(replies->front(), inode);
+  if (record == nullptr) {
+    reply.error(EIO);
+  } else {
+    answer_entry(*core, reply, directory, name, *record);
+  }
+}
+
+}  // namespace shoal::fs

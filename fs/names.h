@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Requests about names that have to ask the tracker. Tasks run on the loop; core outlives them.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "fs/reply.h"
+
+namespace shoal::fs {
+
+/// Counts a request that keeps up to two directories locked in the kernel until it is answered.
+class DirectoryChange {
+ public:
+  DirectoryChange(InodeTable& table, InodeId first, InodeId second = InodeId{});
+  DirectoryChange(DirectoryChange&& other) noexcept;
+  DirectoryChange& operator=(DirectoryChange&&) = delete;
+  ~DirectoryChange();
+
+ private:
+  InodeTable* table_;
+  std::array<InodeId, 2> directories_;
+};
+
+Task<void> lookup_task(Core* core, Reply reply, InodeId directory, std::string name);
+/// LOOKUP of "." (an inode by number) and ".." for file handles.
+Task<void> lookup_inode_task(Core* core, Reply reply, InodeId inode);
+Task<void> lookup_parent_task(Core* core, Reply reply, InodeId directory);
+
+/// A new inode of any kind.
+struct NewInode {
+  InodeId directory;
+  std::string name;
+  wire::FileKind kind = wire::FileKind::regular;
+  std::uint32_t mode = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint64_t rdev = 0;
+  std::string target;
+};
+Task<void> make_task(Core* core, Reply reply, DirectoryChange change, NewInode made);
+/// A regular file, created and opened in one step; with an empty name an orphan (O_TMPFILE).
+Task<void> create_task(Core* core, Reply reply, DirectoryChange change, NewInode made, int flags);
+Task<void> link_task(Core* core, Reply reply, DirectoryChange change, InodeId inode,
+                     InodeId directory, std::string name);
+
+/// The record of an inode in an operation's reply; nullptr when it is not there.
+const wire::InodeRecord* record_in(const wire::OperationReply& reply, InodeId inode);
+/// An operation with this moment as its time.
+wire::Operation operation_now(const Core& core, wire::Change change);
+
+}  // namespace shoal::fs

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include "fs/notifier.h"
+
+#include <pthread.h>
+
+#include <asio/post.hpp>
+#include <cerrno>
+
+#include "base/check.h"
+
+namespace shoal::fs {
+
+Notifier::~Notifier() { CHECK(threads_.empty(), "the notifier was not joined"); }
+
+void Notifier::start(KernelCaches& kernel, unsigned threads) {
+  kernel_ = &kernel;
+  {
+    const std::lock_guard lock(mutex_);
+    is_armed_ = true;
+  }
+  for (unsigned i = 0; i < threads; ++i) {
+    threads_.emplace_back([this] {
+      pthread_setname_np(pthread_self(), "shoal-notify");
+      work();
+    });
+  }
+}
+
+void Notifier::disarm() {
+  std::deque<Item> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    is_armed_ = false;
+    dropped.swap(queue_);
+  }
+  wake_.notify_all();
+  for (Item& item : dropped) settle(std::move(item.pending), ENOTCONN);
+}
+
+void Notifier::join() { threads_.clear(); }
+
+std::shared_ptr<Notifier::Pending> Notifier::submit(Job job) {
+  auto pending = std::make_shared<Pending>(executor_);
+  bool is_taken = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_armed_) {
+      queue_.push_back({std::move(job), pending});
+      is_taken = true;
+    }
+  }
+  if (is_taken) {
+    wake_.notify_one();
+  } else {
+    settle(pending, ENOTCONN);
+  }
+  return pending;
+}
+
+Task<bool> Notifier::finished(std::shared_ptr<Pending> pending, Deadline deadline) {
+  const Result<void> waited = co_await base::with_deadline(timer_, deadline, pending->done_.wait());
+  co_return waited.has_value() || pending->is_done();
+}
+
+bool Notifier::can_drop_all_names() const {
+  return kernel_ != nullptr && kernel_->can_drop_all_names();
+}
+
+bool Notifier::drop_all_names() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!is_armed_) return true;
+  }
+  return kernel_->drop_all_names();
+}
+
+void Notifier::work() {
+  for (;;) {
+    Item item;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return !queue_.empty() || !is_armed_; });
+      if (queue_.empty()) return;
+      item = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    const int result = carry_out(item.job);
+    settle(std::move(item.pending), result);
+  }
+}
+
+int Notifier::carry_out(const Job& job) {
+  switch (job.kind) {
+    case Job::Kind::name:
+      return kernel_->drop_name(job.inode, job.name);
+    case Job::Kind::attributes:
+      return kernel_->drop_attributes(job.inode);
+    case Job::Kind::pages:
+      return kernel_->drop_pages(job.inode, job.range);
+  }
+  return 0;
+}
+
+void Notifier::settle(std::shared_ptr<Pending> pending, int result) {
+  asio::post(executor_, [pending = std::move(pending), result] {
+    pending->result_ = result;
+    pending->done_.set();
+  });
+}
+
+}  // namespace shoal::fs

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#include "fs/open_file.h"
+
+#include <fcntl.h>
+
+#include <asio/post.hpp>
+
+#include "base/check.h"
+
+namespace shoal::fs {
+
+OpenFile::OpenFile(InodeId inode, Executor executor)
+    : inode_(inode),
+      executor_(executor),
+      serial_(executor),
+      drained_(executor),
+      free_(std::move(executor)) {}
+
+FileState OpenFile::state() const {
+  const base::MutexLock lock(mutex_);
+  return state_;
+}
+
+bool OpenFile::begin_read() {
+  const base::MutexLock lock(mutex_);
+  if (excluded_ == Excluded::everything) return false;
+  ++reads_;
+  return true;
+}
+
+bool OpenFile::begin_write() {
+  const base::MutexLock lock(mutex_);
+  if (excluded_ != Excluded::nothing) return false;
+  ++writes_;
+  return true;
+}
+
+void OpenFile::end_read() {
+  bool drained = false;
+  {
+    const base::MutexLock lock(mutex_);
+    --reads_;
+    drained = excluded_ != Excluded::nothing && is_drained();
+  }
+  wake_if_drained(drained);
+}
+
+void OpenFile::end_write() {
+  bool drained = false;
+  {
+    const base::MutexLock lock(mutex_);
+    --writes_;
+    drained = excluded_ != Excluded::nothing && is_drained();
+  }
+  wake_if_drained(drained);
+}
+
+bool OpenFile::is_drained() const {
+  return writes_ == 0 && (excluded_ == Excluded::writes || reads_ == 0);
+}
+
+void OpenFile::wake_if_drained(bool drained) {
+  if (drained) {
+    asio::post(executor_, [self = shared_from_this()] { self->drained_.pulse(); });
+  }
+}
+
+Task<void> OpenFile::wait_until_free() {
+  for (;;) {
+    bool is_free = false;
+    {
+      const base::MutexLock lock(mutex_);
+      is_free = excluded_ == Excluded::nothing;
+    }
+    if (is_free) co_return;
+    const Result<void> woken = co_await free_.wait();
+    if (!woken) co_return;
+  }
+}
+
+Task<Result<OpenFile::Exclusion>> OpenFile::exclude(Excluded kind) {
+  {
+    const base::MutexLock lock(mutex_);
+    CHECK(excluded_ == Excluded::nothing, "two exclusions of inode {}", inode_);
+    excluded_ = kind;
+  }
+  Exclusion exclusion(shared_from_this());
+  for (;;) {
+    bool drained = false;
+    {
+      const base::MutexLock lock(mutex_);
+      drained = is_drained();
+    }
+    if (drained) break;
+    const Result<void> woken = co_await drained_.wait();
+    if (!woken) co_return pass(woken);
+  }
+  co_return exclusion;
+}
+
+void OpenFile::end_exclusion() {
+  {
+    const base::MutexLock lock(mutex_);
+    excluded_ = Excluded::nothing;
+  }
+  free_.pulse();
+}
+
+void OpenFile::set_waiting_write(std::optional<ByteRange> range) {
+  const base::MutexLock lock(mutex_);
+  waiting_write_ = range;
+}
+
+std::optional<ByteRange> OpenFile::waiting_write() const {
+  const base::MutexLock lock(mutex_);
+  return waiting_write_;
+}
+
+bool FileHandle::is_writable() const { return (flags_ & O_ACCMODE) != O_RDONLY; }
+
+bool FileHandle::is_appending() const { return (flags_ & O_APPEND) != 0; }
+
+Readahead::Plan FileHandle::on_read(std::uint64_t offset, std::uint64_t length,
+                                    std::uint64_t file_bytes, std::uint64_t chunk_bytes) {
+  const base::MutexLock lock(mutex_);
+  return readahead_.on_read(offset, length, file_bytes, chunk_bytes, kBlockBytes);
+}
+
+}  // namespace shoal::fs

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/mutex.h"
+#include "base/task.h"
+#include "cache/blob.h"
+#include "fs/readahead.h"
+#include "wire/records.h"
+
+namespace shoal::fs {
+
+/// What is known of a regular file while something of it is open, or unpublished.
+struct FileState {
+  std::shared_ptr<cache::Blob> blob;  ///< nullptr: empty, or not looked for yet
+  /// The committed content that blob holds or, while it is working, started from.
+  wire::ContentRef content;
+  std::uint64_t version = 0;
+  bool has_content = false;  ///< content and version are set
+
+  bool is_delegated = false;     ///< writing it is our right ...
+  std::uint64_t generation = 0;  ///< ... in this session
+  bool is_working = false;       ///< blob is open for change
+  bool is_dirty = false;         ///< bytes or size differ from content
+  bool is_conflicted = false;    ///< another peer's version won; our bytes cannot be published
+
+  // As programs here see them while is_dirty:
+  std::uint64_t size = 0;
+  std::int64_t mtime = 0;
+  std::int64_t change_time = 0;
+  bool is_mtime_explicit = false;     ///< set by utimensat since the last write
+  std::optional<std::int64_t> atime;  ///< set explicitly, not told yet
+
+  /// What the working copy was last sealed as, while it is not known whether that was published.
+  std::optional<wire::ContentRef> sealed_as;
+  bool is_changed_since_seal = false;
+
+  std::optional<Error> write_error;  ///< of publishing in the background: the next close gets it
+
+  /// Whether content is what we sealed last: then that was published and only the answer was lost.
+  bool is_published_as(const wire::ContentRef& published) const {
+    return sealed_as && sealed_as->id == published.id;
+  }
+};
+
+/// A regular file that is in use: its state, and the rule that publishing excludes writes and that
+/// turning to another content excludes reads too. Shared by its handles and by tasks.
+/// Thread: any, unless noted. No thread ever waits in here; tasks do.
+class OpenFile : public std::enable_shared_from_this<OpenFile> {
+ public:
+  OpenFile(InodeId inode, Executor executor);
+
+  InodeId inode() const { return inode_; }
+
+  FileState state() const;
+  /// Changes the state under the lock. Shape: change(FileState&) neither blocks nor calls out.
+  template <class Change>
+  auto update(Change change) {
+    const base::MutexLock lock(mutex_);
+    return change(state_);
+  }
+
+  // -- shared use: brief, never across a wait for the network
+  // ---------------------------------------
+
+  /// False while reads are excluded.
+  bool begin_read();
+  void end_read();
+  /// False while writes are excluded.
+  bool begin_write();
+  void end_write();
+  /// Returns when reads (and writes) are no longer excluded; somebody may be quicker. Thread: loop.
+  Task<void> wait_until_free();
+
+  // -- exclusive use; only by the holder of serial(). Thread: loop
+  // ----------------------------------
+
+  enum class Excluded { nothing, writes, everything };
+  class [[nodiscard]] Exclusion {
+   public:
+    explicit Exclusion(std::shared_ptr<OpenFile> file) : file_(std::move(file)) {}
+    Exclusion(Exclusion&& other) noexcept = default;
+    Exclusion& operator=(Exclusion&&) = delete;
+    ~Exclusion() {
+      if (file_) file_->end_exclusion();
+    }
+
+   private:
+    std::shared_ptr<OpenFile> file_;
+  };
+  /// Keeps new users of the kind out and returns when those inside have ended; they are at the
+  /// disk only. Errors: canceled.
+  Task<Result<Exclusion>> exclude(Excluded kind);
+  /// One at a time: acquiring the delegation, publishing, truncating, turning to another content.
+  base::AsyncMutex& serial() { return serial_; }
+
+  // -- for the invalidation of pages: see events.cc
+  // --------------------------------------------------
+
+  void read_begins() { reads_begun_.fetch_add(1); }
+  std::uint64_t reads_begun() const { return reads_begun_.load(); }
+  /// A write that waits for the delegation, so that its last page may be locked in the kernel.
+  void set_waiting_write(std::optional<ByteRange> range);
+  std::optional<ByteRange> waiting_write() const;
+
+ private:
+  void end_exclusion();
+  bool is_drained() const REQUIRES(mutex_);
+  void wake_if_drained(bool drained);
+
+  const InodeId inode_;
+  const Executor executor_;
+  base::AsyncMutex serial_;
+  base::Signal drained_;
+  base::Signal free_;
+  std::atomic<std::uint64_t> reads_begun_{0};
+
+  mutable base::Mutex mutex_;
+  FileState state_ GUARDED_BY(mutex_);
+  int reads_ GUARDED_BY(mutex_) = 0;
+  int writes_ GUARDED_BY(mutex_) = 0;
+  Excluded excluded_ GUARDED_BY(mutex_) = Excluded::nothing;
+  std::optional<ByteRange> waiting_write_ GUARDED_BY(mutex_);
+};
+
+/// Ends a begin_read() or begin_write() at the end of a scope.
+class SharedUse {
+ public:
+  enum class Kind { read, write };
+  SharedUse(OpenFile& file, Kind kind) : file_(file), kind_(kind) {}
+  SharedUse(const SharedUse&) = delete;
+  SharedUse& operator=(const SharedUse&) = delete;
+  ~SharedUse() {
+    if (kind_ == Kind::read) {
+      file_.end_read();
+    } else {
+      file_.end_write();
+    }
+  }
+
+ private:
+  OpenFile& file_;
+  Kind kind_;
+};
+
+/// One open(2) of a regular file.
+class FileHandle {
+ public:
+  FileHandle(std::shared_ptr<OpenFile> file, int flags) : file_(std::move(file)), flags_(flags) {}
+
+  const std::shared_ptr<OpenFile>& file() const { return file_; }
+  InodeId inode() const { return file_->inode(); }
+  bool is_writable() const;
+  bool is_appending() const;
+
+  /// See Readahead. Thread: any.
+  Readahead::Plan on_read(std::uint64_t offset, std::uint64_t length, std::uint64_t file_bytes,
+                          std::uint64_t chunk_bytes);
+
+ private:
+  const std::shared_ptr<OpenFile> file_;
+  const int flags_;  // of open(2)
+  base::Mutex mutex_;
+  Readahead readahead_ GUARDED_BY(mutex_);
+};
+
+}  // namespace shoal::fs

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// OPEN, FLUSH, RELEASE, FSYNC.
+#include "fs/files.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "fs/ops/ops.h"
+
+namespace shoal::fs::ops {
+namespace {
+
+void open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
+  Core& core = core_of(request);
+  Reply reply(core, request);
+  const InodeId id(inode);
+  const int access = info->flags & O_ACCMODE;
+  const bool changes_at_once = access == O_WRONLY || (info->flags & O_TRUNC) != 0;
+  if (!changes_at_once && core.volume.find_inode(id)) {
+    if (auto handle = make_handle(core, id, info->flags)) {
+      const OpenOut out = open_out(std::move(handle));
+      if (!reply.opened(out)) close_handle(core, take_handle(out.handle));
+      return;
+    }
+  }
+  core.launch(open_task(&core, reply.park(), id, info->flags));
+}
+
+/// Nothing to publish and nothing to tell.
+bool is_settled(const OpenFile& file) {
+  const FileState state = file.state();
+  return !state.is_dirty && !state.write_error;
+}
+
+void flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+  Core& core = core_of(request);
+  Reply reply(core, request);
+  const std::shared_ptr<FileHandle> handle = handle_of(info->fh);
+  if (!handle->is_writable() || is_settled(*handle->file())) {
+    reply.ok();
+    return;
+  }
+  core.launch(flush_task(&core, reply.park(), handle));
+}
+
+void release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+  Core& core = core_of(request);
+  Reply reply(core, request);
+  close_handle(core, take_handle(info->fh));
+  reply.ok();
+}
+
+void fsync(fuse_req_t request, fuse_ino_t, int, fuse_file_info* info) {
+  Core& core = core_of(request);
+  Reply reply(core, request);
+  core.launch(fsync_task(&core, reply.park(), handle_of(info->fh)));
+}
+
+}  // namespace
+
+void add_file_ops(fuse_lowlevel_ops& ops) {
+  ops.open = open;
+  ops.flush = flush;
+  ops.release = release;
+  ops.fsync = fsync;
+}
+
+}  // namespace shoal::fs::ops

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+#include "fs/volume.h"
+
+#include "wire/limits.h"
+
+namespace shoal::fs {
+
+/// A request under way, announced to the cache for as long as the object lives.
+class Volume::Transit {
+ public:
+  Transit(Volume& volume, Touches touches = {}) : volume_(volume) {
+    const base::MutexLock lock(volume_.mutex_);
+    ticket_ = volume_.cache_.begin(std::move(touches));
+  }
+  ~Transit() {
+    const base::MutexLock lock(volume_.mutex_);
+    if (is_known_) {
+      volume_.cache_.end(ticket_);
+    } else {
+      volume_.cache_.end_unknown(ticket_);
+    }
+  }
+  Transit(const Transit&) = delete;
+  Transit& operator=(const Transit&) = delete;
+
+  MetaCache::Ticket ticket() const { return ticket_; }
+  /// The tracker has answered, so its state is what the records say.
+  void settle() { is_known_ = true; }
+
+ private:
+  Volume& volume_;
+  MetaCache::Ticket ticket_ = 0;
+  bool is_known_ = false;
+};
+
+namespace {
+
+/// Whether the tracker itself said so. After any other error it may or may not have acted.
+bool is_answer(Errc code) {
+  switch (code) {
+    case Errc::timed_out:
+    case Errc::canceled:
+    case Errc::unreachable:
+    case Errc::stale:
+    case Errc::internal:
+      return false;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+Volume::Volume(TrackerPort& tracker, const Clock& clock, MetaCache::Limits limits)
+    : tracker_(tracker), clock_(clock), cache_(limits) {}
+
+bool Volume::has_lease() const { return clock_.steady() < tracker_.lease_end(); }
+
+std::optional<MetaCache::Name> Volume::find_name(InodeId directory, std::string_view name) const {
+  if (!has_lease()) return std::nullopt;
+  const base::MutexLock lock(mutex_);
+  return cache_.find_name(directory, name);
+}
+
+std::optional<wire::InodeRecord> Volume::find_inode(InodeId inode) const {
+  if (!has_lease()) return std::nullopt;
+  const base::MutexLock lock(mutex_);
+  const wire::InodeRecord* record = cache_.find_record(inode);
+  if (record == nullptr) return std::nullopt;
+  return *record;
+}
+
+std::shared_ptr<const XattrList> Volume::find_xattrs(InodeId inode) const {
+  if (!has_lease()) return nullptr;
+  const base::MutexLock lock(mutex_);
+  return cache_.find_xattrs(inode);
+}
+
+std::shared_ptr<const Listing> Volume::find_listing(InodeId directory) const {
+  if (!has_lease()) return nullptr;
+  const base::MutexLock lock(mutex_);
+  return cache_.find_listing(directory);
+}
+
+std::optional<NameRef> Volume::find_any_name(InodeId inode) const {
+  const base::MutexLock lock(mutex_);
+  return cache_.find_any_name(inode);
+}
+
+Task<Result<std::optional<wire::InodeRecord>>> Volume::lookup(InodeId directory, std::string name,
+                                                              Deadline deadline) {
+  Transit transit(*this);
+  transit.settle();
+  auto reply = co_await tracker_.ask(wire::Lookup{directory, name}, deadline);
+  if (!reply) co_return pass(std::move(reply));
+  const base::MutexLock lock(mutex_);
+  const std::optional<wire::InodeRecord>& record = reply->record;
+  if (record) cache_.put_record(transit.ticket(), *record);
+  if (reply->cacheable) {
+    cache_.put_name(transit.ticket(), {directory, name}, record ? record->inode : InodeId{},
+                    record ? record->attributes.kind : wire::FileKind::regular);
+  }
+  co_return std::move(reply->record);
+}
+
+Task<Result<wire::InodeRecord>> Volume::get_inode(InodeId inode, bool for_data, Deadline deadline) {
+  Transit transit(*this);
+  transit.settle();
+  auto reply = co_await tracker_.ask(wire::GetInode{inode, for_data}, deadline);
+  if (!reply) co_return pass(std::move(reply));
+  const base::MutexLock lock(mutex_);
+  cache_.put_record(transit.ticket(), reply->record);
+  co_return std::move(reply->record);
+}
+
+Task<Result<std::shared_ptr<const Listing>>> Volume::list(InodeId directory, Deadline deadline) {
+  Transit transit(*this);
+  transit.settle();
+  auto listing = std::make_shared<Listing>();
+  bool is_cacheable = true;
+  std::string after;
+  for (;;) {
+    auto page = co_await tracker_.ask(
+        wire::ReadDirectory{directory, after, wire::kMaxDirectoryPage}, deadline);
+    if (!page) co_return pass(std::move(page));
+    is_cacheable = is_cacheable && page->cacheable;
+    const base::MutexLock lock(mutex_);
+    for (wire::DirectoryEntry& entry : page->entries) {
+      cache_.put_record(transit.ticket(), entry.record);
+      listing->push_back({std::move(entry.name), entry.record.inode, entry.record.attributes.kind});
+    }
+    if (page->is_end || page->entries.empty()) break;
+    after = listing->back().name;
+  }
+  if (is_cacheable) {
+    const base::MutexLock lock(mutex_);
+    cache_.put_listing(transit.ticket(), directory, *listing);
+  }
+  co_return std::shared_ptr<const Listing>(std::move(listing));
+}
+
+Task<Result<std::shared_ptr<const XattrList>>> Volume::get_xattrs(InodeId inode,
+                                                                  Deadline deadline) {
+  Transit transit(*this);
+  transit.settle();
+  auto reply = co_await tracker_.ask(wire::GetXattrs{inode}, deadline);
+  if (!reply) co_return pass(std::move(reply));
+  std::shared_ptr<const XattrList> xattrs =
+      std::make_shared<const XattrList>(std::move(reply->xattrs));
+  const base::MutexLock lock(mutex_);
+  if (reply->cacheable) cache_.put_xattrs(transit.ticket(), inode, xattrs);
+  co_return xattrs;
+}
+
+Task<Result<wire::InodeRecord>> Volume::delegate(InodeId inode, Deadline deadline) {
+  Touches touches;
+  touches.inodes.push_back(inode);
+  Transit transit(*this, std::move(touches));
+  transit.settle();  // asking changes nothing that a record shows
+  auto reply = co_await tracker_.ask(wire::Delegate{inode}, deadline);
+  if (!reply) co_return pass(std::move(reply));
+  const base::MutexLock lock(mutex_);
+  cache_.put_record(transit.ticket(), reply->record);
+  co_return std::move(reply->record);
+}
+
+Task<Result<std::vector<wire::OperationReply>>> Volume::mutate(
+    std::vector<wire::Operation> operations, Touches touches, std::vector<Outcome> outcomes,
+    Deadline deadline) {
+  Transit transit(*this, std::move(touches));
+  auto replies = co_await tracker_.mutate(std::move(operations), deadline);
+  if (!replies) {
+    if (is_answer(replies.error().code())) transit.settle();
+    co_return pass(std::move(replies));
+  }
+  transit.settle();
+  const wire::OperationReply* failed = nullptr;
+  const base::MutexLock lock(mutex_);
+  for (const wire::OperationReply& reply : *replies) {
+    if (reply.error && failed == nullptr) failed = &reply;
+    for (const wire::InodeRecord& record : reply.records) {
+      cache_.put_record(transit.ticket(), record);
+    }
+  }
+  if (failed != nullptr) co_return std::unexpected(Error(*failed->error, failed->context));
+  for (const Outcome& outcome : outcomes) {
+    cache_.put_own_name(transit.ticket(), outcome.ref, outcome.inode, outcome.kind);
+  }
+  co_return std::move(*replies);
+}
+
+void Volume::invalidate(const wire::Stale& stale) {
+  const base::MutexLock lock(mutex_);
+  if (!stale.name.empty()) {
+    cache_.forget_name(stale.inode, stale.name);
+  } else {
+    cache_.forget_inode(stale.inode);
+  }
+}
+
+void Volume::drop_all() {
+  const base::MutexLock lock(mutex_);
+  cache_.drop_all();
+}
+
+std::pair<std::size_t, std::size_t> Volume::sizes() const {
+  const base::MutexLock lock(mutex_);
+  return {cache_.record_count(), cache_.name_count()};
+}
+
+}  // namespace shoal::fs
