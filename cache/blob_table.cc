@@ -179,6 +179,24 @@ Result<void> BlobTable::remove(InodeId inode) {
   return removed;
 }
 
+Result<bool> BlobTable::remove_unused(InodeId inode, const ContentId& content) {
+  std::shared_ptr<LocalBlob> blob;  // nobody's but ours
+  {
+    base::MutexLock lock(mutex_);
+    const auto found = entries_.find(inode);
+    if (found == entries_.end()) return false;
+    const BlobRecord& record = found->second.record;
+    const bool is_it = record.state != BlobState::working && record.shape.content == content;
+    if (!is_it || is_in_use(found->second)) return false;
+    blob = take_out(inode);
+  }
+  blob.reset();
+  auto removed = remove_files(inode, nullptr);
+  if (!removed) return pass(removed);
+  if (index_) index_->erase(inode);
+  return true;
+}
+
 Result<void> BlobTable::remove_files(InodeId inode, LocalBlob* user) {
   auto removed =
       files_->remove(inode, FileKind::data, user != nullptr ? &user->data_file() : nullptr);

@@ -60,6 +60,8 @@ class BlobTable : public std::enable_shared_from_this<BlobTable> {
   Result<void> forget_row(InodeId inode);
   /// Takes the blob away, its files too. Shape: names(inode) is held.
   Result<void> remove(InodeId inode);
+  /// The same, but only if it holds that content, is not working and not in use. Shape: as remove.
+  Result<bool> remove_unused(InodeId inode, const ContentId& content);
   Result<void> set_role(InodeId inode, Role role, bool only_raise);
   std::vector<BlobInfo> list() const;
   /// The store goes: blobs that it kept go with their last user.

@@ -97,6 +97,11 @@ Result<void> LocalBlobStore::remove(InodeId inode) {
   return table_->remove(inode);
 }
 
+Result<bool> LocalBlobStore::remove_unused(InodeId inode, const ContentId& content) {
+  base::MutexLock names(table_->names(inode));
+  return table_->remove_unused(inode, content);
+}
+
 void LocalBlobStore::for_each(const std::function<void(const BlobInfo&)>& visit) {
   for (const BlobInfo& info : table_->list()) visit(info);
 }

@@ -24,6 +24,7 @@ class LocalBlobStore : public BlobStore {
   Result<std::shared_ptr<Blob>> create_working(InodeId inode) override;
   Result<void> set_role(InodeId inode, Role role) override;
   Result<void> remove(InodeId inode) override;
+  Result<bool> remove_unused(InodeId inode, const ContentId& content) override;
   void for_each(const std::function<void(const BlobInfo&)>& visit) override;
   std::vector<InodeId> unpublished() override;
   Result<Eviction> evict(std::uint64_t wanted) override { return table_->evict(wanted); }

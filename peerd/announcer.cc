@@ -84,6 +84,20 @@ void Announcer::dropped(const wire::ContentRef& content) {
   enqueue(std::move(announcement));
 }
 
+void Announcer::shortened(const wire::ContentRef& content) {
+  spawn(group_, tell_shortened(content));
+}
+
+Task<void> Announcer::tell_shortened(wire::ContentRef content) {
+  auto announcement =
+      co_await pool_.run([&store = store_, content] { return describe_partial(store, content); });
+  if (announcement) {
+    enqueue(std::move(*announcement));
+  } else {
+    dropped(content);
+  }
+}
+
 void Announcer::order_failed(const wire::ContentRef& content) {
   wire::Announcement announcement;
   announcement.content = content;

@@ -29,6 +29,8 @@ class Announcer {
   void stored(const std::shared_ptr<cache::Blob>& blob, cache::BlobState state);
   void complete(const wire::ContentRef& content);
   void dropped(const wire::ContentRef& content);
+  /// A blob that was complete is partial now.
+  void shortened(const wire::ContentRef& content);
   void order_failed(const wire::ContentRef& content);
   /// A session is open: everything in the store is told, page by page.
   void announce_all();
@@ -43,6 +45,7 @@ class Announcer {
   void enqueue(wire::Announcement announcement);
   Task<void> run();
   Task<void> tell_partial();
+  Task<void> tell_shortened(wire::ContentRef content);
   Task<void> tell_everything();
   Task<Result<void>> send(std::vector<wire::Announcement> batch);
   std::vector<wire::Announcement> take_batch();

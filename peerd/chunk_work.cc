@@ -25,42 +25,24 @@ std::uint64_t segment_end(const cache::Shape& shape, std::uint64_t block, std::u
   return std::min(end, (block / per_request + 1) * per_request);
 }
 
-const Digest& full_zero_chunk(std::uint32_t chunk_bytes) {
-  thread_local std::uint32_t known_bytes = 0;
-  thread_local Digest known;
-  if (known_bytes != chunk_bytes) {
-    known = base::chunk_hash(zero_leaves(chunk_bytes), chunk_bytes);
-    known_bytes = chunk_bytes;
-  }
-  return known;
+const Digest& zero_block_leaf() {
+  static const Digest leaf = base::sha256(Bytes(kBlockBytes));
+  return leaf;
 }
 
-/// Fills a chunk whose hash in the layer is that of zeroes; true when it did.
-Result<bool> fill_zero_chunk(cache::Blob& blob, const cache::Shape& shape, const SharedLayer& layer,
-                             std::uint64_t chunk) {
-  if (!layer || chunk >= layer->size()) return false;
-  const std::uint64_t begin = chunk * shape.chunk_bytes;
-  const std::uint64_t length =
-      std::min<std::uint64_t>(shape.chunk_bytes, shape.content.size - begin);
-  if (length != shape.chunk_bytes) return false;  // a short last one is fetched like any other
-  if ((*layer)[chunk] != full_zero_chunk(shape.chunk_bytes)) return false;
-  auto leaves = cache::VerifiedLeaves::verify(shape, view(layer), chunk, zero_leaves(length));
-  if (!leaves) return false;
-  auto put = blob.put_leaves(*leaves);
-  if (!put) return pass(put);
-  return true;
+/// Whether one of the runs has a block that its leaf shows to be zeroes.
+bool has_zero_blocks(const cache::VerifiedLeaves& leaves,
+                     const std::vector<cache::BlockRun>& runs) {
+  const std::uint64_t first = leaves.chunk() * base::blocks_per_chunk(leaves.shape().chunk_bytes);
+  for (const cache::BlockRun& run : runs) {
+    for (std::uint64_t block = run.first; block < run.first + run.count; ++block) {
+      if (leaves.leaves()[block - first] == zero_block_leaf()) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
-
-std::vector<Digest> zero_leaves(std::uint64_t bytes) {
-  const Bytes zeroes(kBlockBytes);
-  std::vector<Digest> leaves(bytes / kBlockBytes, base::sha256(zeroes));
-  if (const std::uint64_t rest = bytes % kBlockBytes; rest != 0) {
-    leaves.push_back(base::sha256(ByteView(zeroes).first(rest)));
-  }
-  return leaves;
-}
 
 Result<Plan> plan_fetch(const std::shared_ptr<cache::Blob>& blob, cache::BlobStore& store,
                         const cache::Shape& shape, const SharedLayer& layer, std::uint64_t from,
@@ -81,14 +63,12 @@ Result<Plan> plan_fetch(const std::shared_ptr<cache::Blob>& blob, cache::BlobSto
     if (!missing.empty() && leaves_chunk != chunk) {
       leaves = blob->leaves(chunk);
       leaves_chunk = chunk;
-      if (!leaves) {
-        auto is_filled = fill_zero_chunk(*blob, shape, layer, chunk);
-        if (!is_filled) return pass(is_filled);
-        if (*is_filled) {
-          plan.has_filled = true;
-          missing = blob->missing(block * kBlockBytes, (cut - block) * kBlockBytes);
-        }
-      }
+    }
+    if (!missing.empty() && leaves && has_zero_blocks(*leaves, missing)) {
+      auto filled = blob->put_leaves(*leaves);
+      if (!filled) return pass(filled);
+      plan.has_filled = true;
+      missing = blob->missing(block * kBlockBytes, (cut - block) * kBlockBytes);
     }
     for (const cache::BlockRun& run : missing) plan.wanted.push_back({run, leaves});
     block = cut;

@@ -23,13 +23,13 @@ struct Wanted {
 struct Plan {
   std::vector<Wanted> wanted;
   std::uint64_t next = 0;             ///< the first block that was not looked at
-  bool has_filled = false;            ///< chunks of zeroes were stored on the way
+  bool has_filled = false;            ///< blocks of zeroes were stored on the way
   std::shared_ptr<cache::Blob> twin;  ///< another blob here with the same content
 };
 
-/// What [from, end) of the blob lacks, up to `limit` runs. Chunks that the layer shows to be all
-/// zeroes are filled on the way. layer may be null when the content has one chunk; a blob that does
-/// not know it yet is given it.
+/// What [from, end) of the blob lacks, up to `limit` runs. Blocks that are known to be zeroes are
+/// filled on the way. layer may be null when the content has one chunk; a blob that does not know
+/// it yet is given it.
 /// Errors: stale (the blob is of another content than shape), no_space, io.
 Result<Plan> plan_fetch(const std::shared_ptr<cache::Blob>& blob, cache::BlobStore& store,
                         const cache::Shape& shape, const SharedLayer& layer, std::uint64_t from,
@@ -52,8 +52,5 @@ Result<Stored> store_answer(const std::shared_ptr<cache::Blob>& blob, const cach
 Result<Stored> copy_from_twin(const std::shared_ptr<cache::Blob>& blob,
                               const std::shared_ptr<cache::Blob>& twin, const cache::Shape& shape,
                               const SharedLayer& layer, cache::BlockRun run);
-
-/// Leaf hashes of a chunk of zeroes of that many bytes.
-std::vector<Digest> zero_leaves(std::uint64_t bytes);
 
 }  // namespace shoal::peerd

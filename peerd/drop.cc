@@ -6,23 +6,32 @@
 namespace shoal::peerd {
 
 Dropped drop_blob(cache::BlobStore& store, InodeId inode, const ContentId& content) {
+  auto removed = store.remove_unused(inode, content);
+  if (!removed) {
+    base::log_warning("a blob could not be removed inode={}: {}", inode, removed.error().message());
+    return Dropped::kept;
+  }
+  if (*removed) return Dropped::gone;
   const auto blob = store.find(inode);
   if (!blob) return Dropped::gone;
   const cache::BlobInfo info = blob->info();
-  if (info.state == cache::BlobState::working || info.shape.content != content) {
-    return Dropped::moved_on;
-  }
-  auto removed = store.remove(inode);
-  if (removed) return Dropped::gone;
-  base::log_warning("a blob could not be removed inode={}: {}", inode, removed.error().message());
-  return Dropped::kept;
+  const bool has_moved_on =
+      info.state == cache::BlobState::working || info.shape.content != content;
+  return has_moved_on ? Dropped::moved_on : Dropped::kept;
 }
 
-std::vector<cache::BlobInfo> blobs_with(cache::BlobStore& store, const ContentId& content) {
-  std::vector<cache::BlobInfo> found;
+Dropped release_blob(cache::BlobStore& store, InodeId inode, const ContentId& content) {
+  const Dropped dropped = drop_blob(store, inode, content);
+  if (dropped != Dropped::kept) return dropped;
+  auto lowered = store.set_role(inode, cache::Role::cached);
+  if (!lowered) base::log_warning("{}", lowered.error().message());
+  return dropped;
+}
+
+std::optional<cache::BlobInfo> blob_with(cache::BlobStore& store, const ContentId& content) {
   const auto blob = store.find_content(content);
-  if (blob) found.push_back(blob->info());
-  return found;
+  if (!blob) return std::nullopt;
+  return blob->info();
 }
 
 }  // namespace shoal::peerd

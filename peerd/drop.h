@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <vector>
+#include <optional>
 
 #include "cache/blob_store.h"
 
@@ -9,14 +9,17 @@ namespace shoal::peerd {
 
 enum class Dropped {
   gone,      ///< the blob was removed, or there was none
-  kept,      ///< somebody uses it: it may be evicted later
+  kept,      ///< somebody uses it
   moved_on,  ///< it holds another content, or is being written
 };
 
-/// Lets go of the inode's blob if it still holds that content. Thread: pool.
+/// Removes the inode's blob if it still holds that content and nobody uses it. Thread: pool.
 Dropped drop_blob(cache::BlobStore& store, InodeId inode, const ContentId& content);
 
-/// The blobs here that hold a content which nothing refers to. Thread: pool.
-std::vector<cache::BlobInfo> blobs_with(cache::BlobStore& store, const ContentId& content);
+/// The same for what nothing refers to any more: one that is in use becomes evictable.
+Dropped release_blob(cache::BlobStore& store, InodeId inode, const ContentId& content);
+
+/// A blob here that holds the content. Thread: pool.
+std::optional<cache::BlobInfo> blob_with(cache::BlobStore& store, const ContentId& content);
 
 }  // namespace shoal::peerd

@@ -50,11 +50,13 @@ Task<void> Evictor::run() {
     auto waited = co_await timer_.wait_for(kEvictInterval);
     if (!waited) co_return;
     const cache::StoreUsage usage = co_await pool_.run([&store = store_] { return store.usage(); });
-    const std::uint64_t wanted = bytes_to_keep_free(usage);
-    if (usage.available_bytes >= wanted) continue;
-    auto made = co_await make_room(wanted);
-    if (!made && made.error().code() == Errc::canceled) co_return;
-    if (!made) base::log_debug("{}", made.error().message());
+    auto turn = co_await turn_.lock();
+    if (!turn) co_return;
+    // Also when there is room: the store tells here what it has dropped by itself.
+    auto evicted = co_await evict(bytes_to_keep_free(usage));
+    if (evicted) continue;
+    if (evicted.error().code() == Errc::canceled) co_return;
+    base::log_debug("{}", evicted.error().message());
   }
 }
 
@@ -75,20 +77,37 @@ Task<Result<void>> Evictor::make_room(std::uint64_t bytes) {
                  base::format_bytes(usage.available_bytes));
 }
 
+/// Drops what is only cached, then what the tracker agrees to, until that many bytes are available.
+/// Refused copies stay at the head of the store's list, so it is asked for so much more.
 Task<Result<void>> Evictor::evict(std::uint64_t bytes) {
+  std::unordered_set<InodeId> asked;
+  std::uint64_t refused_bytes = 0;
+  for (;;) {
+    const std::uint64_t wanted = bytes + refused_bytes;
+    auto evicted = co_await pool_.run([&store = store_, wanted] { return store.evict(wanted); });
+    if (!evicted) co_return pass(evicted);
+    co_await tell_dropped(std::move(evicted->dropped), std::move(evicted->punched));
+    std::erase_if(evicted->ask, [&asked](const cache::BlobInfo& blob) {
+      return !asked.insert(blob.inode).second;
+    });
+    if (evicted->ask.empty()) co_return base::ok();
+    for (const cache::BlobInfo& blob : evicted->ask) refused_bytes += blob.allocated_bytes;
+    auto candidates = co_await without_unpublished(std::move(evicted->ask));
+    if (!candidates) co_return pass(candidates);
+    auto dropped_bytes = co_await drop_with_consent(std::move(*candidates));
+    if (!dropped_bytes) co_return pass(dropped_bytes);
+    refused_bytes -= std::min(refused_bytes, *dropped_bytes);
+  }
+}
+
+Task<void> Evictor::tell_dropped(std::vector<cache::BlobInfo> dropped,
+                                 std::vector<cache::BlobInfo> punched) {
   static base::Counter& evicted_blobs = base::counter("shoal_blobs_evicted_total");
-  auto evicted = co_await pool_.run([&store = store_, bytes] { return store.evict(bytes); });
-  if (!evicted) co_return pass(evicted);
-  evicted_blobs.add(evicted->dropped.size());
-  auto look = [&store = store_, dropped = std::move(evicted->dropped)] {
-    return gone_from(store, dropped);
-  };
+  evicted_blobs.add(dropped.size());
+  auto look = [&store = store_, dropped = std::move(dropped)] { return gone_from(store, dropped); };
   auto gone = co_await pool_.run(std::move(look));
   for (const wire::ContentRef& content : gone) announcer_.dropped(content);
-  auto asked = co_await without_unpublished(std::move(evicted->ask));
-  if (!asked) co_return pass(asked);
-  auto done = co_await drop_with_consent(std::move(*asked));
-  co_return done;
+  for (const cache::BlobInfo& blob : punched) announcer_.shortened(to_ref(blob.shape));
 }
 
 /// Without those origins that the tracker does not know: they may be waiting to be published, and
@@ -116,29 +135,27 @@ Task<Result<std::vector<cache::BlobInfo>>> Evictor::without_unpublished(
 }
 
 /// Replicas and origins: the tracker counts a yes as dropped, so a blob that stays after all is
-/// announced again.
-Task<Result<void>> Evictor::drop_with_consent(std::vector<cache::BlobInfo> blobs) {
+/// announced again. The bytes that were dropped.
+Task<Result<std::uint64_t>> Evictor::drop_with_consent(std::vector<cache::BlobInfo> blobs) {
+  std::uint64_t dropped_bytes = 0;
   for (std::size_t next = 0; next < blobs.size();) {
     const std::size_t count = std::min(blobs.size() - next, kMaxAnnounceBatch);
     std::vector<wire::ContentRef> contents;
     for (std::size_t i = 0; i < count; ++i) contents.push_back(to_ref(blobs[next + i].shape));
     const Deadline deadline = Deadline::after(timer_.clock(), wire::kCallTime);
     auto answers = co_await tracker_.may_drop(std::move(contents), deadline);
-    if (!answers && answers.error().code() == Errc::canceled) co_return pass(answers);
-    if (!answers) {
-      base::log_debug("asking what may be dropped failed: {}", answers.error().message());
-      co_return base::ok();
-    }
+    if (!answers) co_return std::unexpected(answers.error().with("asking what may be dropped"));
     for (std::size_t i = 0; i < count; ++i) {
       if (!(*answers)[i]) continue;
       const cache::BlobInfo info = blobs[next + i];
       const Dropped dropped = co_await pool_.run(
           [&store = store_, info] { return drop_blob(store, info.inode, info.shape.content); });
       if (dropped == Dropped::kept) announcer_.complete(to_ref(info.shape));
+      if (dropped == Dropped::gone) dropped_bytes += info.allocated_bytes;
     }
     next += count;
   }
-  co_return base::ok();
+  co_return dropped_bytes;
 }
 
 }  // namespace shoal::peerd

@@ -28,7 +28,9 @@ class Evictor {
   Task<Result<void>> evict(std::uint64_t bytes);
   Task<Result<std::vector<cache::BlobInfo>>> without_unpublished(
       std::vector<cache::BlobInfo> blobs);
-  Task<Result<void>> drop_with_consent(std::vector<cache::BlobInfo> blobs);
+  Task<void> tell_dropped(std::vector<cache::BlobInfo> dropped,
+                          std::vector<cache::BlobInfo> punched);
+  Task<Result<std::uint64_t>> drop_with_consent(std::vector<cache::BlobInfo> blobs);
 
   Timer& timer_;
   Pool& pool_;

@@ -85,5 +85,7 @@ inline constexpr std::uint64_t kKeepFreeBytes = 256 << 20;
 /// ... or this part of the ceiling, when that is smaller.
 inline constexpr std::uint64_t kKeepFreePart = 20;
 inline constexpr std::chrono::seconds kEvictInterval{5};
+/// The same when the last time could not free enough.
+inline constexpr std::chrono::seconds kFullStoreInterval{60};
 
 }  // namespace shoal::peerd

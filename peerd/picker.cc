@@ -15,7 +15,7 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
-// What an unknown peer is taken for: good enough to be tried, not so good that all go there.
+// What peers are taken for before any of them was measured.
 constexpr double kDefaultLatency = 0.002;
 constexpr double kDefaultRate = 200e6;
 // The slowest rate that patience is computed with, so that a wait stays bounded.
@@ -65,13 +65,28 @@ const Picker::Standing* Picker::find(const PeerId& peer) const {
   return found == standings_.end() ? nullptr : &found->second;
 }
 
+/// An unknown peer is taken to be as good as the best one known: so it is tried.
+Picker::Guess Picker::best_of(std::span<const Candidate> candidates) const {
+  Guess best;
+  for (const Candidate& candidate : candidates) {
+    const Standing* standing = find(candidate.peer);
+    if (standing == nullptr) continue;
+    best.rate = std::max(best.rate, standing->rate);
+    const bool is_quicker = best.latency == 0 || standing->latency < best.latency;
+    if (standing->latency > 0 && is_quicker) best.latency = standing->latency;
+  }
+  if (best.rate == 0) best.rate = kDefaultRate;
+  if (best.latency == 0) best.latency = kDefaultLatency;
+  return best;
+}
+
 double Picker::cost(const Candidate& candidate, std::uint64_t bytes, std::uint64_t rotation,
-                    SteadyTime now) const {
+                    SteadyTime now, Guess guess) const {
   static const Standing kUnknown;
   const Standing* known = find(candidate.peer);
   const Standing& standing = known != nullptr ? *known : kUnknown;
-  const double latency = standing.latency > 0 ? standing.latency : kDefaultLatency;
-  const double rate = standing.rate > 0 ? standing.rate : kDefaultRate;
+  const double latency = standing.latency > 0 ? standing.latency : guess.latency;
+  const double rate = standing.rate > 0 ? standing.rate : guess.rate;
   const double queue = static_cast<double>(standing.bytes + bytes) / rate;
   const double failures = decayed(standing.failures, standing.failed_at, now, kFailureHalfLife);
   const double jitter = 1 + kJitter * unit_hash(candidate.peer, rotation ^ self_);
@@ -80,6 +95,7 @@ double Picker::cost(const Candidate& candidate, std::uint64_t bytes, std::uint64
 
 Picker::Choice Picker::choose(std::span<const Candidate> candidates, std::uint64_t bytes,
                               std::uint64_t rotation, SteadyTime now) const {
+  const Guess guess = best_of(candidates);
   Choice best;
   double best_cost = 0;
   bool best_online = false;
@@ -99,7 +115,7 @@ Picker::Choice Picker::choose(std::span<const Candidate> candidates, std::uint64
         continue;
       }
     }
-    const double candidate_cost = cost(candidate, bytes, rotation, now);
+    const double candidate_cost = cost(candidate, bytes, rotation, now, guess);
     const bool is_better = best.verdict != Verdict::chosen || (candidate.online && !best_online) ||
                            (candidate.online == best_online && candidate_cost < best_cost);
     if (!is_better) continue;
@@ -179,6 +195,7 @@ void Picker::failed(const PeerId& peer, std::uint64_t bytes, Failure failure, St
 Duration Picker::lied(const PeerId& peer, std::uint64_t bytes, SteadyTime now) {
   dropped(peer, bytes);
   Standing& standing = standings_[peer];
+  if (now < standing.banned_until) return standing.banned_until - now;
   standing.lies = decayed(standing.lies, standing.lied_at, now, kLieHalfLife) + 1;
   standing.lied_at = now;
   const double longest = seconds(kMaxBanTime);

@@ -54,8 +54,8 @@ class Picker {
   void failed(const PeerId& peer, std::uint64_t bytes, Failure failure, SteadyTime now);
   /// An answer that says nothing about the peer: it does not have the blocks, or nobody waits.
   void dropped(const PeerId& peer, std::uint64_t bytes);
-  /// Its bytes did not hash. The ban doubles with each lie and halves with each hour without one.
-  /// Returns how long it lasts.
+  /// Its bytes did not hash. The ban doubles with each lie and halves with each hour without one;
+  /// answers that were under way when it began are part of the same lie. Returns how long it lasts.
   Duration lied(const PeerId& peer, std::uint64_t bytes, SteadyTime now);
 
   bool is_banned(const PeerId& peer, SteadyTime now) const;
@@ -80,8 +80,14 @@ class Picker {
   };
 
   const Standing* find(const PeerId& peer) const;
+  /// What a peer that was never measured is taken for.
+  struct Guess {
+    double latency = 0;
+    double rate = 0;
+  };
+  Guess best_of(std::span<const Candidate> candidates) const;
   double cost(const Candidate& candidate, std::uint64_t bytes, std::uint64_t rotation,
-              SteadyTime now) const;
+              SteadyTime now, Guess guess) const;
   void add_failure(Standing& standing, double weight, SteadyTime now);
 
   std::uint64_t self_;

@@ -188,7 +188,7 @@ Task<void> Replicator::carry_out_release(std::vector<wire::ReleaseOrder> orders)
   auto work = [&store = store_, orders = std::move(orders)] {
     std::uint64_t gone = 0;
     for (const wire::ReleaseOrder& order : orders) {
-      if (drop_blob(store, order.inode, order.content.id) == Dropped::gone) ++gone;
+      if (release_blob(store, order.inode, order.content.id) == Dropped::gone) ++gone;
     }
     return gone;
   };
@@ -212,16 +212,16 @@ Task<void> Replicator::carry_out_drop(std::vector<wire::ContentRef> contents) {
 /// True when a blob of that content was dropped, so that another may turn up.
 Task<bool> Replicator::drop_one(wire::ContentRef content) {
   auto found =
-      co_await pool_.run([&store = store_, content] { return blobs_with(store, content.id); });
-  if (found.empty()) co_return false;
-  const cache::BlobInfo info = found.front();
+      co_await pool_.run([&store = store_, content] { return blob_with(store, content.id); });
+  if (!found) co_return false;
+  const cache::BlobInfo info = *found;
   if (info.role == cache::Role::origin) {
     const Deadline deadline = Deadline::after(timer_.clock(), wire::kCallTime);
     auto exists = co_await tracker_.inode_exists(info.inode, deadline);
     if (!exists || *exists) co_return false;
   }
   const Dropped dropped = co_await pool_.run(
-      [&store = store_, info] { return drop_blob(store, info.inode, info.shape.content); });
+      [&store = store_, info] { return release_blob(store, info.inode, info.shape.content); });
   co_return dropped == Dropped::gone;
 }
 
