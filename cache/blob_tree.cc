@@ -2,6 +2,7 @@
 #include "cache/blob_tree.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/hash_tree.h"
@@ -28,6 +29,18 @@ std::vector<Digest> zero_leaves(std::uint64_t size, std::uint64_t first, std::ui
     if (last != kBlockBytes) leaves.back() = base::sha256(Bytes(last));
   }
   return leaves;
+}
+
+const Digest& zero_chunk(std::uint32_t chunk_bytes) {
+  // One for each power of two from a block on.
+  static const auto digests = [] {
+    std::vector<Digest> rows{zero_leaf()};
+    for (std::uint64_t width = 2; width <= base::kMaxChunkBytes / kBlockBytes; width *= 2) {
+      rows.push_back(base::sha256_pair(rows.back(), rows.back()));
+    }
+    return rows;
+  }();
+  return digests[static_cast<std::size_t>(std::countr_zero(chunk_bytes / kBlockBytes))];
 }
 
 bool is_all_zero(ByteView data) {

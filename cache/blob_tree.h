@@ -62,5 +62,7 @@ std::vector<Digest> zero_leaves(std::uint64_t size, std::uint64_t first, std::ui
 /// The leaf hash of a full block of zeroes.
 const Digest& zero_leaf();
 bool is_all_zero(ByteView data);
+/// What a full chunk of zeroes has in the piece layer.
+const Digest& zero_chunk(std::uint32_t chunk_bytes);
 
 }  // namespace shoal::cache

@@ -314,9 +314,11 @@ std::optional<VerifiedLeaves> LocalBlob::leaves_of(const Shape& shape, std::uint
     auto verified = VerifiedLeaves::verify(shape, *layer, chunk, std::move(*stored));
     if (verified) return std::move(*verified);
   }
-  auto zeroes =
-      VerifiedLeaves::verify(shape, *layer, chunk, zero_leaves(shape.content.size, first, count));
-  if (zeroes) return std::move(*zeroes);  // those of a hole are not kept
+  if (chunks > 1 && (*layer)[chunk] == zero_chunk(shape.chunk_bytes)) {
+    auto zeroes =
+        VerifiedLeaves::verify(shape, *layer, chunk, std::vector<Digest>(count, zero_leaf()));
+    if (zeroes) return std::move(*zeroes);  // those of a hole are not kept
+  }
   if (!may_compute) return std::nullopt;
   auto computed = hash_of_blocks(*data_, shape.content.size, {first, count});
   if (!computed) return std::nullopt;

@@ -119,6 +119,7 @@ class LocalBlob final : public Blob, public std::enable_shared_from_this<LocalBl
   // Sealing; io_ is held.
   struct Sealing;
   Result<Sealing> start_sealing();
+  bool is_hole(const Sealing& sealing, std::uint64_t chunk) const;
   Result<void> hash_chunk(Sealing& sealing, std::uint64_t chunk, Bytes& buffer);
   Result<void> hash_blocks(const Sealing& sealing, BlockRun run, std::span<Digest> leaves,
                            Bytes& buffer);

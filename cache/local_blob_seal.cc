@@ -124,6 +124,10 @@ Result<void> LocalBlob::hash_chunk(Sealing& sealing, std::uint64_t chunk, Bytes&
     sealing.layer[chunk] = sealing.base_layer[chunk];
     return {};
   }
+  if (is_hole(sealing, chunk)) {
+    sealing.layer[chunk] = zero_chunk(sealing.shape.chunk_bytes);
+    return {};  // its leaves are known without being kept; see leaves_of()
+  }
   std::vector<Digest> leaves(run.count);
   const bool has_clean = sealing.base.chunk_bytes == sealing.shape.chunk_bytes &&
                          sealing.clean.find(run.first, true) < run.first + run.count;
@@ -149,11 +153,18 @@ Result<void> LocalBlob::hash_chunk(Sealing& sealing, std::uint64_t chunk, Bytes&
   const bool is_one = sealing.layer.size() == 1;
   sealing.layer[chunk] =
       is_one ? base::root_of_leaves(leaves) : base::chunk_hash(leaves, sealing.shape.chunk_bytes);
-  // Leaves of a chunk of zeroes are known without being kept; see leaves_of().
-  const bool is_zero = !is_one && std::ranges::all_of(leaves, [](const Digest& leaf) {
-    return leaf == zero_leaf();
-  });
-  return is_zero ? Result<void>() : tree_.set_leaves(run.first, leaves);
+  return tree_.set_leaves(run.first, leaves);
+}
+
+/// A full chunk, not the only one, of which the file has nothing.
+bool LocalBlob::is_hole(const Sealing& sealing, std::uint64_t chunk) const {
+  const BlockRun run = sealing.run_of(chunk);
+  const bool is_full = (run.first + run.count) * kBlockBytes <= sealing.size &&
+                       run.count == base::blocks_per_chunk(sealing.shape.chunk_bytes);
+  if (!sealing.may_have_holes || !is_full || sealing.layer.size() == 1) return false;
+  const auto data = data_->seek(run.first * kBlockBytes, true);
+  if (!data) return data.error().code() == Errc::out_of_range;
+  return *data >= (run.first + run.count) * kBlockBytes;
 }
 
 Result<void> LocalBlob::hash_blocks(const Sealing& sealing, BlockRun run, std::span<Digest> leaves,
