@@ -172,8 +172,8 @@ Task<Result<void>> FramedConnection::wait(Progress progress) {
     if (is_canceled) co_return fail(Errc::canceled, "canceled");
     co_return base::ok();
   }
-  Result<void> waited = co_await stream_->wait(
-      progress == Progress::want_write ? IoStep::want_write : IoStep::want_read);
+  const IoStep step = progress == Progress::want_write ? IoStep::want_write : IoStep::want_read;
+  Result<void> waited = co_await stream_->wait(step);
   co_return waited;
 }
 

@@ -409,7 +409,7 @@ Task<RpcRouter::RawReply> RpcChannel::finish_raw(StartedCall call, Deadline dead
 }
 
 Task<RpcRouter::RawReply> RpcChannel::call_raw(std::uint16_t type, Bytes body, Deadline deadline) {
-  const std::shared_ptr<State> state = state_;  // the channel may go while we wait
+  const std::shared_ptr<State> state = state_;        // the channel may go while we wait
   while (state->is_open && !state->has_room_now()) {  // others may have been quicker
     Result<void> room = co_await base::with_deadline(state->timer, deadline, wait_for_room(state));
     if (!room) co_return pass(std::move(room));

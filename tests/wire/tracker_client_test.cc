@@ -91,7 +91,6 @@ class TrackerClientTest : public testing::Test {
     for (std::string& name : names) operations.push_back(create(std::move(name)));
     auto replies = co_await client_->mutate(std::move(operations), after(patience));
     place->emplace(std::move(replies));
-
   }
   std::optional<Mutated>& begin_mutate(std::vector<std::string> names, Duration patience = 60s) {
     auto& place = mutations_.emplace_back(std::make_unique<std::optional<Mutated>>());
