@@ -101,11 +101,9 @@ int parse_and_run(int argc, char** argv) {
   app.footer(kExamples);
   app.set_version_flag("--version", std::string(base::version_line()));
   app.add_option("--dir", line.dir, "The peer's folder")->envname("SHOAL_DIR")->required();
-  auto* mount = app.add_option("--mount", line.mount, "Mount the swarm here");
-  mount->envname("SHOAL_MOUNT");
-  app.add_flag("--no-mount", line.no_mount, "Only keep and serve")
-      ->envname("SHOAL_NO_MOUNT")
-      ->excludes(mount);
+  app.add_option("--mount", line.mount, "Mount the swarm here")->envname("SHOAL_MOUNT");
+  app.add_flag("--no-mount", line.no_mount, "Only keep and serve; wins over --mount")
+      ->envname("SHOAL_NO_MOUNT");
   app.add_option("-o", line.mount_options,
                  "Mount options: allow_other,sync,read_budget=10s,workers=4")
       ->envname("SHOAL_MOUNT_OPTIONS");

@@ -316,7 +316,7 @@ int run_peer(const RunOptions& options) {
   raise_descriptor_limit();
   auto identity = wire::Identity::load(options.dir + "/identity.pem");
   if (!identity) {
-    base::log_error("{}", identity.error().context());
+    base::log_error("the key of this peer: {}", identity.error().context());
     return exit_code_of(identity.error());
   }
   base::log_info("starting {} name={} peer={}", base::version_line(),
