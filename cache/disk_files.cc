@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <charconv>
 
 #include "cache/blob_file.h"
@@ -28,9 +29,11 @@ class DiskFiles final : public BlobFiles {
     const std::string path = path_of(inode, FileKind::data);
     const mode_t mode = is_refetchable ? kRefetchableMode : kFileMode;
     auto fd = base::open_file(path, O_RDWR | O_CREAT | O_EXCL, mode);
-    if (!fd && fd.error().code() == Errc::exists) {
-      auto removed = remove(inode, FileKind::data, nullptr);
-      if (!removed) return pass(removed);
+    if (!fd) {
+      Result<void> mended = pass(fd);
+      if (fd.error().code() == Errc::exists) mended = remove(inode, FileKind::data, nullptr);
+      if (fd.error().code() == Errc::not_found) mended = make_folder(inode);
+      if (!mended) return pass(mended);
       fd = base::open_file(path, O_RDWR | O_CREAT | O_EXCL, mode);
     }
     if (!fd) return pass(fd);
@@ -56,8 +59,14 @@ class DiskFiles final : public BlobFiles {
   }
 
   Result<void> sync_name(InodeId inode) override {
-    return base::sync_folder(
-        fmt::format("{}/{}", folder_, blob_folder(inode.value() % kBlobFolders)));
+    if (has_new_folders_.exchange(false)) {
+      auto synced = base::sync_folder(folder_ + "/blobs");
+      if (!synced) {
+        has_new_folders_ = true;
+        return synced;
+      }
+    }
+    return base::sync_folder(folder_of(inode));
   }
 
   Result<void> sync_all() override {
@@ -74,13 +83,23 @@ class DiskFiles final : public BlobFiles {
     return fmt::format("{}/{}", folder_, blob_path(inode, kind));
   }
 
+  std::string folder_of(InodeId inode) const {
+    return fmt::format("{}/{}", folder_, blob_folder(inode.value() % kBlobFolders));
+  }
+  Result<void> make_folder(InodeId inode) {
+    auto made = base::make_folders(folder_of(inode));
+    has_new_folders_ = true;
+    return made;
+  }
+
   const std::string folder_;
+  std::atomic<bool> has_new_folders_{false};  // that a power cut may take away
   const std::shared_ptr<DescriptorCache> descriptors_ = std::make_shared<DescriptorCache>();
 };
 
 }  // namespace
 
-std::string blob_folder(unsigned number) { return fmt::format("blobs/{:02x}", number); }
+std::string blob_folder(std::uint64_t number) { return fmt::format("blobs/{:02x}", number); }
 
 std::string blob_path(InodeId inode, FileKind kind) {
   return fmt::format("blobs/{:02x}/{:016x}{}", inode.value() % kBlobFolders, inode.value(),

@@ -10,14 +10,14 @@
 
 namespace shoal::cache {
 
-/// Blobs lie in this many folders, by the low byte of the inode's number.
+/// Blobs lie in this many folders, by the low byte of the inode's number; made when needed.
 inline constexpr unsigned kBlobFolders = 256;
 
 /// "blobs/2a/000000000000012a" plus the kind's ending, relative to the store's folder. Names are
 /// made of the inode's number alone.
 std::string blob_path(InodeId inode, FileKind kind);
 /// "blobs/2a"
-std::string blob_folder(unsigned number);
+std::string blob_folder(std::uint64_t number);
 
 struct BlobName {
   InodeId inode;

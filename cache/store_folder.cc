@@ -45,10 +45,11 @@ struct CloseFolder {
   void operator()(DIR* folder) const { closedir(folder); }
 };
 
-/// Calls visit(descriptor of the folder, name) for what lies in a folder.
+/// Calls visit(descriptor of the folder, name) for what lies in a folder, if there is one.
 Result<void> for_each_name(const std::string& path,
                            const std::function<Result<void>(int, const char*)>& visit) {
   const std::unique_ptr<DIR, CloseFolder> folder(opendir(path.c_str()));
+  if (!folder && errno == ENOENT) return {};
   if (!folder) return base::fail_errno(errno, path);
   for (;;) {
     errno = 0;
@@ -99,10 +100,8 @@ Result<StoreFolder> StoreFolder::open(const std::string& path, ByteView swarm) {
 
 Result<void> StoreFolder::create(ByteView swarm) {
   auto made = base::make_folders(path_ + "/lost+found");
-  for (unsigned i = 0; made && i < kBlobFolders; ++i) {
-    made = base::make_folders(fmt::format("{}/{}", path_, blob_folder(i)));
-  }
-  if (made) made = base::sync_folder(path_ + "/blobs");
+  if (made) made = base::make_folders(path_ + "/blobs");
+  if (made) made = base::sync_folder(path_);
   if (!made) return made;
   // Last, so that a folder with this file has all others.
   return base::write_whole(fmt::format("{}/{}", path_, kFormatFile), format_text(swarm));
@@ -171,7 +170,7 @@ Result<void> StoreFolder::set_aside_copy(InodeId inode) const {
 Result<std::unordered_map<InodeId, StoreFolder::Found>> StoreFolder::scan(
     std::uint64_t& set_aside) const {
   std::unordered_map<InodeId, Found> found;
-  for (unsigned i = 0; i < kBlobFolders; ++i) {
+  for (std::uint64_t i = 0; i < kBlobFolders; ++i) {
     const std::string relative = blob_folder(i);
     auto visited = for_each_name(fmt::format("{}/{}", path_, relative),
                                  [&](int folder, const char* name) -> Result<void> {
