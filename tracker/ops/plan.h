@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// One file per operation. plan_X checks an operation against the present state, as Linux would and
+// with its errors in Linux's order, and says what it touches and how to carry it out; nothing
+// changes until apply() is called, in the same transaction and without anything in between.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "tracker/census.h"
+#include "tracker/contents.h"
+#include "tracker/footprint.h"
+#include "tracker/rows.h"
+#include "tracker/store.h"
+#include "wire/operations.h"
+
+namespace shoal::tracker {
+
+/// Who makes the change, when, and on what.
+struct OpContext {
+  Store& store;
+  Census& census;
+  Contents& contents;
+  SessionId session;
+  PeerKey peer;
+  std::int64_t time = 0;  ///< the peer's clock
+  SessionId delegate;     ///< who holds the delegation of the inode that is changed
+  std::set<std::pair<InodeId, SessionId>> still_open;  ///< answers about orphans
+};
+
+/// What a change has done, beyond the database.
+struct Applied {
+  /// Inodes whose attributes changed and that still exist, the one concerned first.
+  std::vector<InodeRow> records;
+  /// A directory that the first record's inode is linked in, when it is a file and known.
+  InodeId home;
+  /// Directories whose names the session knows now.
+  std::vector<InodeId> watch;
+  /// Who watched the first may have a file cached that is now in the second.
+  std::vector<std::pair<InodeId, InodeId>> moved;
+  std::vector<InodeId> removed;
+  std::optional<InodeId> granted;   ///< delegation that begins
+  std::optional<InodeId> released;  ///< delegation that ends
+};
+
+struct Plan {
+  Footprint footprint;
+  /// The inode's delegation has to come home first.
+  bool needs_release = false;
+  std::move_only_function<Applied(OpContext&)> apply;
+};
+
+Result<Plan> plan_create(OpContext& context, const wire::Create& change);
+Result<Plan> plan_link(OpContext& context, const wire::Link& change);
+Result<Plan> plan_unlink(OpContext& context, const wire::Unlink& change);
+Result<Plan> plan_rmdir(OpContext& context, const wire::Rmdir& change);
+Result<Plan> plan_rename(OpContext& context, const wire::Rename& change);
+Result<Plan> plan_set_attributes(OpContext& context, const wire::SetAttributes& change);
+Result<Plan> plan_set_xattr(OpContext& context, const wire::SetXattr& change);
+Result<Plan> plan_remove_xattr(OpContext& context, const wire::RemoveXattr& change);
+Result<Plan> plan_publish(OpContext& context, const wire::Publish& change);
+
+/// The one for the kind of change.
+Result<Plan> plan_change(OpContext& context, const wire::Change& change);
+/// The inode whose delegation matters to the change: 0 for changes of names alone.
+InodeId delegated_subject(const wire::Change& change);
+
+}  // namespace shoal::tracker
