@@ -87,16 +87,20 @@ Task<void> copy_range_task(Core* core, Reply reply, std::shared_ptr<FileHandle> 
     co_return;
   }
   const std::shared_ptr<cache::Blob> blob = from->file()->state().blob;
-  auto layer = co_await core->env.pool.run([blob] { return blob->layer(); });
-  const bool needs_layer = content->id.size > content->chunk_bytes;
-  if (!blob || (needs_layer && (!layer || layer->empty()))) {
+  if (!blob) {
+    reply.error(EOPNOTSUPP);
+    co_return;
+  }
+  auto known = co_await core->env.pool.run([blob] { return blob->layer(); });
+  std::vector<Digest> layer;
+  if (known) layer = std::move(*known);
+  if (content->id.size > content->chunk_bytes && layer.empty()) {
     reply.error(EOPNOTSUPP);
     co_return;
   }
   const std::uint64_t allocated = blob->info().allocated_bytes;
-  Result<void> published = co_await publish_shared(
-      core, to->file(), *content, layer ? std::move(*layer) : std::vector<Digest>{}, allocated,
-      deadline);
+  Result<void> published =
+      co_await publish_shared(core, to->file(), *content, std::move(layer), allocated, deadline);
   if (!published) {
     reply.error(EOPNOTSUPP);
     co_return;

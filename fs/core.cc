@@ -7,15 +7,15 @@
 #include "wire/limits.h"
 
 namespace shoal::fs {
-Core::Core(Environment environment, MountOptions mount_options, TrackerPort& port)
-    : env(environment),
+Core::Core(Parts parts, MountOptions mount_options, TrackerPort& port)
+    : env(parts),
       options(std::move(mount_options)),
       tracker(port),
-      volume(port, environment.timer.clock()),
-      notifier(environment.loop.get_executor(), environment.timer),
-      group(environment.loop.get_executor()),
+      volume(port, parts.timer.clock()),
+      notifier(parts.loop.get_executor(), parts.timer),
+      group(parts.loop.get_executor()),
       interrupts(std::make_unique<Interrupts>()),
-      allocating_(environment.loop.get_executor()) {}
+      allocating_(parts.loop.get_executor()) {}
 
 Core::~Core() = default;
 

@@ -18,13 +18,22 @@ namespace shoal::fs {
 
 class Interrupts;
 
+/// What a mount works with besides the tracker; all outlive it. See Environment.
+struct Parts {
+  Loop& loop;
+  Timer& timer;
+  Pool& pool;
+  cache::BlobStore& store;
+  cache::BlobSource& source;
+};
+
 /// What all parts of one mount share. Owner: the FileSystem. Requests and tasks keep plain pointers
 /// to it: the workers have been joined and the tasks have ended before it goes.
 struct Core {
-  Core(Environment environment, MountOptions mount_options, TrackerPort& port);
+  Core(Parts parts, MountOptions mount_options, TrackerPort& port);
   ~Core();
 
-  Environment env;
+  Parts env;
   const MountOptions options;
   TrackerPort& tracker;
   Volume volume;

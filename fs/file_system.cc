@@ -7,6 +7,7 @@
 #include "fs/core.h"
 #include "fs/events.h"
 #include "fs/mount.h"
+#include "fs/mount_with.h"
 #include "fs/notifier_kernel.h"
 #include "fs/publish.h"
 #include "fs/tracker_client_port.h"
@@ -22,11 +23,11 @@ constexpr std::chrono::seconds kLazyTime{2};
 
 class MountedFileSystem final : public FileSystem {
  public:
-  MountedFileSystem(Environment environment, MountOptions options)
-      : port_(make_tracker_port(environment.tracker)),
-        core_(environment, std::move(options), *port_),
-        initialised_(environment.loop.get_executor()),
-        gone_(environment.loop.get_executor()) {}
+  MountedFileSystem(Parts parts, std::unique_ptr<TrackerPort> port, MountOptions options)
+      : port_(std::move(port)),
+        core_(parts, std::move(options), *port_),
+        initialised_(parts.loop.get_executor()),
+        gone_(parts.loop.get_executor()) {}
 
   ~MountedFileSystem() override { mount_.reset(); }
 
@@ -123,12 +124,22 @@ Task<Result<void>> MountedFileSystem::unmount(bool lazy) {
 
 }  // namespace
 
-Task<Result<std::unique_ptr<FileSystem>>> FileSystem::mount(Environment environment,
-                                                            MountOptions options) {
-  auto made = std::make_unique<MountedFileSystem>(environment, std::move(options));
+Task<Result<std::unique_ptr<FileSystem>>> mount_with(Parts parts,
+                                                     std::unique_ptr<TrackerPort> tracker,
+                                                     MountOptions options) {
+  auto made = std::make_unique<MountedFileSystem>(parts, std::move(tracker), std::move(options));
   Result<void> begun = co_await made->begin();
   if (!begun) co_return pass(std::move(begun));
   co_return std::unique_ptr<FileSystem>(std::move(made));
+}
+
+Task<Result<std::unique_ptr<FileSystem>>> FileSystem::mount(Environment environment,
+                                                            MountOptions options) {
+  const Parts parts{environment.loop, environment.timer, environment.pool, environment.store,
+                    environment.source};
+  auto mounted =
+      co_await mount_with(parts, make_tracker_port(environment.tracker), std::move(options));
+  co_return mounted;
 }
 
 }  // namespace shoal::fs
