@@ -13,12 +13,11 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/waiter.h"
+#include "wire/rpc_error.h"
 
 namespace shoal::wire {
 namespace {
 
-/// What an error's sentence may take on the wire.
-constexpr std::size_t kMaxContextBytes = 1024;
 /// Refusals to a side that keeps sending too many requests, before it is cut off.
 constexpr std::size_t kMaxRefusals = kMaxRequestsInFlight;
 
@@ -26,36 +25,9 @@ std::size_t cost_of(const Frame& frame) {
   return kFrameHeaderBytes + frame.body.size() + frame.payload.size();
 }
 
-Bytes encode_error(const Error& error) {
-  const auto number = static_cast<std::uint16_t>(error.code());
-  Bytes body{static_cast<std::byte>(number & 0xff), static_cast<std::byte>(number >> 8)};
-  const ByteView text = as_bytes(std::string_view(error.context()).substr(0, kMaxContextBytes));
-  body.insert(body.end(), text.begin(), text.end());
-  return body;
-}
-
-/// nullopt: not an error as it should be.
-std::optional<Error> decode_error(ByteView body) {
-  if (body.size() < 2 || body.size() > 2 + kMaxContextBytes) return std::nullopt;
-  const unsigned number = std::to_integer<unsigned>(body[0]) | std::to_integer<unsigned>(body[1])
-                                                                   << 8;
-  if (number == 0 || number > base::kErrcMax) return std::nullopt;
-  return Error(static_cast<Errc>(number), base::printable(as_text(body.subspan(2))));
-}
-
 Error lost_error() { return Error(Errc::unreachable, "the connection ended"); }
 
 }  // namespace
-
-namespace detail {
-
-Error malformed_message(std::uint16_t type, const Error& why) {
-  static base::Counter& count = base::counter("shoal_malformed_messages_total");
-  count.add();
-  return why.with(fmt::format("message of type {}", type));
-}
-
-}  // namespace detail
 
 const RpcRouter::RawHandler* RpcRouter::find(std::uint16_t type) const {
   const auto found = handlers_.find(type);
@@ -158,15 +130,6 @@ Task<Result<void>> wait_for_room(std::shared_ptr<State> state) {
   }
   if (!state->is_open) co_return std::unexpected(lost_error());
   co_return base::ok();
-}
-
-Frame error_frame(std::uint16_t type, std::uint64_t number, const Error& error) {
-  Frame frame;
-  frame.type = type;
-  frame.kind = FrameKind::error;
-  frame.request = number;
-  frame.body = encode_error(error);
-  return frame;
 }
 
 Task<void> handle(std::shared_ptr<State> state, const RpcRouter::RawHandler* handler,
