@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "cache/blob_index.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <cstring>
 #include <utility>
+
+#include "base/file.h"
 
 namespace shoal::cache {
 namespace {
@@ -68,6 +71,9 @@ Result<IndexRow> read_row(const base::Statement& query) {
 }  // namespace
 
 Result<std::unique_ptr<BlobIndex>> BlobIndex::open(const std::string& path) {
+  // SQLite would make it readable for others, and gives its log the same mode.
+  auto made_file = base::open_file(path, O_RDWR | O_CREAT);
+  if (!made_file) return pass(made_file);
   base::Database::Options options;
   options.full_sync = false;
   options.cache_kib = 8 * 1024;

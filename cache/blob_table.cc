@@ -167,13 +167,16 @@ Result<void> BlobTable::forget_row(InodeId inode) {
 
 Result<void> BlobTable::remove(InodeId inode) {
   std::shared_ptr<LocalBlob> blob;
+  BlobRecord record;
   {
     base::MutexLock lock(mutex_);
-    if (!entries_.contains(inode)) return {};
+    const auto found = entries_.find(inode);
+    if (found == entries_.end()) return {};
+    record = found->second.record;
     blob = take_out(inode);
   }
   if (blob) blob->detach();
-  auto removed = remove_files(inode, blob.get());
+  auto removed = remove_files(record, blob.get());
   // The row goes after the files: a file without a row would be taken for unpublished work.
   if (removed && index_) index_->erase(inode);
   return removed;
@@ -181,25 +184,31 @@ Result<void> BlobTable::remove(InodeId inode) {
 
 Result<bool> BlobTable::remove_unused(InodeId inode, const ContentId& content) {
   std::shared_ptr<LocalBlob> blob;  // nobody's but ours
+  BlobRecord record;
   {
     base::MutexLock lock(mutex_);
     const auto found = entries_.find(inode);
     if (found == entries_.end()) return false;
-    const BlobRecord& record = found->second.record;
+    record = found->second.record;
     const bool is_it = record.state != BlobState::working && record.shape.content == content;
     if (!is_it || is_in_use(found->second)) return false;
     blob = take_out(inode);
   }
   blob.reset();
-  auto removed = remove_files(inode, nullptr);
+  auto removed = remove_files(record, nullptr);
   if (!removed) return pass(removed);
   if (index_) index_->erase(inode);
   return true;
 }
 
-Result<void> BlobTable::remove_files(InodeId inode, LocalBlob* user) {
+Result<void> BlobTable::remove_files(const BlobRecord& record, LocalBlob* user) {
+  const InodeId inode = record.inode;
   auto removed =
       files_->remove(inode, FileKind::data, user != nullptr ? &user->data_file() : nullptr);
+  // Small whole blobs, nearly all there are, have one file.
+  const std::uint64_t size = std::max(record.size, record.shape.content.size);
+  const bool is_plain = record.is_whole && base::block_count(size) <= kSmallBlocks;
+  if (is_plain && user == nullptr) return removed;
   for (const FileKind kind : {FileKind::leaves, FileKind::layer, FileKind::map}) {
     auto side = files_->remove(inode, kind, nullptr);
     if (removed && !side) removed = side;

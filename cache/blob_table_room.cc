@@ -102,18 +102,20 @@ bool BlobTable::drop_unused(InodeId inode, BlobStore::Eviction& done) {
   if (!name.try_lock()) return false;
   bool is_dropped = false;
   std::shared_ptr<LocalBlob> blob;  // nobody's but ours
+  BlobRecord record;
   {
     base::MutexLock lock(mutex_);
     const auto found = entries_.find(inode);
     if (found != entries_.end() && !is_in_use(found->second)) {
       is_dropped = true;
-      done.dropped.push_back(info_of(found->second.record));
+      record = found->second.record;
+      done.dropped.push_back(info_of(record));
       blob = take_out(inode);
     }
   }
   if (is_dropped) {
     blob.reset();
-    auto removed = remove_files(inode, nullptr);
+    auto removed = remove_files(record, nullptr);
     if (!removed) base::log_warning("a dropped blob stays: {}", removed.error().message());
     if (index_) index_->erase(inode);
   }

@@ -41,6 +41,9 @@ Result<std::shared_ptr<Blob>> LocalBlobStore::obtain(InodeId inode, const Shape&
     if (!renewed) return pass(renewed);
     return blob;
   }
+  // The row of a blob that was removed a moment ago must not be taken for this one's.
+  auto forgotten = table_->forget_row(inode);
+  if (!forgotten) return pass(forgotten);
   auto file = table_->files().create(inode, true);
   if (!file) return pass(file);
   auto sized = (*file)->resize(shape.content.size);

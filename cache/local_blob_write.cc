@@ -208,10 +208,13 @@ Result<void> LocalBlob::become_whole() {
   now.is_whole = true;
   auto saved = table_->save(*this, now, {.persist = Persist::committed});
   if (!saved) return saved;
-  base::MutexLock lock(mutex_);
-  if (!present_.is_full()) return {};
-  is_whole_ = true;
-  present_ = BlockBitmap();
+  {
+    base::MutexLock lock(mutex_);
+    if (is_whole_ || !present_.is_full()) return {};
+    is_whole_ = true;
+    present_ = BlockBitmap();
+  }
+  drop_map();
   return {};
 }
 

@@ -102,9 +102,7 @@ void Recovery::compare(IndexRow& row, FoundFiles& found) {
   const BlobRecord& record = row.record;
   const auto files = found.find(record.inode);
   if (files == found.end() || !files->second.has_data) {
-    if (record.role == Role::origin || record.state == BlobState::working) {
-      base::log_warning("the file of inode {} has gone", record.inode);
-    }
+    base::log_info("the blob of inode {} has no file: removed, or lost", record.inode);
     drop(record.inode);  // side files, if any, are found to have no row
     return;
   }
