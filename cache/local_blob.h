@@ -91,6 +91,7 @@ class LocalBlob final : public Blob, public std::enable_shared_from_this<LocalBl
   Result<void> load_map() REQUIRES(mutex_);
 
   // Fetching; io_ is held.
+  Result<void> set_length();
   Result<void> put_absent(const VerifiedBlocks& blocks);
   Result<void> store_run(BlockRun run, const VerifiedBlocks& blocks, bool may_be_stale);
   Result<void> note_stored(const std::vector<BlockRun>& runs);
@@ -148,6 +149,8 @@ class LocalBlob final : public Blob, public std::enable_shared_from_this<LocalBl
   /// Absent blocks whose bytes of an earlier content, verified, are still in the file; the tree
   /// still has their leaves.
   BlockBitmap candidates_ GUARDED_BY(mutex_);
+  /// The file is as long as the content; otherwise that is seen to before blocks are stored.
+  bool is_length_right_ GUARDED_BY(mutex_);
   /// Absent blocks may be something else than holes.
   bool may_be_stale_ GUARDED_BY(mutex_) = false;
   bool is_loaded_ GUARDED_BY(mutex_);

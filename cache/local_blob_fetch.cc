@@ -53,6 +53,8 @@ Result<void> LocalBlob::put_leaves(const VerifiedLeaves& leaves) {
     gone = absent(run.first, run.count);
     may_be_stale = may_be_stale_;
   }
+  auto ready = set_length();
+  if (!ready) return ready;
   load_small_leaves();
   auto before = tree_.leaves(run.first, run.count);
   auto kept = tree_.set_leaves(run.first, leaves.leaves());
@@ -93,7 +95,7 @@ Result<void> LocalBlob::put(const VerifiedBlocks& blocks) {
       base::MutexLock lock(mutex_);
       auto ok = holds(blocks.shape());
       if (!ok) return ok;
-      alone = state_ == BlobState::working || !is_unsettled_;
+      alone = state_ == BlobState::working || !is_unsettled_ || !is_length_right_;
     }
     if (!alone) return put_absent(blocks);
   }
@@ -112,7 +114,22 @@ Result<void> LocalBlob::put(const VerifiedBlocks& blocks) {
     base::MutexLock lock(mutex_);
     is_unsettled_ = true;
   }
-  return put_absent(blocks);
+  auto ready = set_length();
+  return ready ? put_absent(blocks) : ready;
+}
+
+Result<void> LocalBlob::set_length() {
+  std::uint64_t size = 0;
+  {
+    base::MutexLock lock(mutex_);
+    if (is_length_right_) return {};
+    size = size_;
+  }
+  auto resized = data_->resize(size);
+  if (!resized) return resized;
+  base::MutexLock lock(mutex_);
+  is_length_right_ = true;
+  return {};
 }
 
 Result<void> LocalBlob::put_absent(const VerifiedBlocks& blocks) {
@@ -325,7 +342,7 @@ Result<void> LocalBlob::turn_to(const Shape& next, BlockBitmap present, BlockBit
     state_ = BlobState::partial;
     shape_ = next;
     size_ = next.content.size;
-    is_whole_ = false;
+    is_whole_ = is_length_right_ = false;
     present_ = std::move(present);
     candidates_ = std::move(candidates);
     has_small_leaves_ = true;
@@ -335,7 +352,7 @@ Result<void> LocalBlob::turn_to(const Shape& next, BlockBitmap present, BlockBit
   // Who only kept the former content because it was written here no longer has a reason to.
   const Role role = kept.role == Role::origin ? Role::cached : kept.role;
   auto done = table_->save(*this, now, {.role = role, .persist = Persist::committed});
-  if (done) done = data_->resize(next.content.size);
+  if (done) done = set_length();
   if (!done) {
     // Nothing of the blob can be relied on; its blocks are fetched again.
     base::MutexLock lock(mutex_);

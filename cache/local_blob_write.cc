@@ -38,7 +38,8 @@ Result<void> LocalBlob::begin_working() {
     file_tells = is_whole_ && !is_refetchable_;
   }
   if (!is_whole) {
-    auto saved = write_map();
+    auto saved = set_length();
+    if (saved) saved = write_map();
     if (!saved) return saved;
   }
   BlobState before;
