@@ -34,7 +34,8 @@ Result<PeerId> init_tracker(const InitOptions& options) {
   if (!written) return pass(written);
   // The database comes last: with it the folder counts as initialised.
   const std::int64_t now = base::SystemClock().wall().time_since_epoch().count();
-  auto created = SqliteStore::create(database, base::secret_bytes(kSwarmBytes), options.name, now);
+  auto created = SqliteStore::create(database, base::secret_bytes(kSwarmBytes), options.name, now,
+                                     {::getuid(), ::getgid()});
   if (!created) return pass(created);
   return identity->id();
 }

@@ -18,7 +18,8 @@ struct InitOptions {
   Settings settings;
 };
 
-/// Founds a swarm: identity, database and settings in a folder that has none of them.
+/// Founds a swarm: identity, database and settings in a folder that has none of them. The swarm's
+/// root directory belongs to the calling user.
 /// The result is the tracker's identity. Errors: exists (a tracker lives there already), no_space,
 /// access_denied, io.
 Result<PeerId> init_tracker(const InitOptions& options);

@@ -116,7 +116,7 @@ CREATE TABLE invitations(
 constexpr std::uint32_t kRootMode = 0755;
 
 Result<void> fill(base::Database& database, ByteView swarm, std::string_view swarm_name,
-                  std::int64_t now) {
+                  std::int64_t now, RootOwner owner) {
   auto named = database.prepared("INSERT INTO swarm VALUES(?1, ?2)")
                    .bind(1, swarm)
                    .bind(2, swarm_name)
@@ -126,11 +126,13 @@ Result<void> fill(base::Database& database, ByteView swarm, std::string_view swa
       (static_cast<std::int64_t>(wire::FileKind::directory) << 12) | kRootMode;
   auto rooted = database
                     .prepared(
-                        "INSERT INTO inodes VALUES(?1, ?2, 2, 0, 0, ?3, ?3, ?3, 0, 0, 0, 0, "
+                        "INSERT INTO inodes VALUES(?1, ?2, 2, ?4, ?5, ?3, ?3, ?3, 0, 0, 0, 0, "
                         "NULL, NULL)")
                     .bind(1, base::kRootInode.value())
                     .bind(2, mode)
                     .bind(3, now)
+                    .bind(4, static_cast<std::int64_t>(owner.uid))
+                    .bind(5, static_cast<std::int64_t>(owner.gid))
                     .run();
   if (!rooted) return rooted;
   const std::pair<Number, std::int64_t> numbers[] = {
@@ -152,7 +154,7 @@ Result<void> fill(base::Database& database, ByteView swarm, std::string_view swa
 }  // namespace
 
 Result<void> create_schema(base::Database& database, ByteView swarm, std::string_view swarm_name,
-                           std::int64_t now) {
+                           std::int64_t now, RootOwner owner) {
   auto version = database.user_version();
   if (!version) return pass(version);
   if (*version != 0) return fail(Errc::exists, "the database has tables already");
@@ -160,7 +162,7 @@ Result<void> create_schema(base::Database& database, ByteView swarm, std::string
   if (!transaction) return pass(transaction);
   auto made = database.execute(kTables);
   if (!made) return made;
-  auto filled = fill(database, swarm, swarm_name, now);
+  auto filled = fill(database, swarm, swarm_name, now, owner);
   if (!filled) return filled;
   return transaction->commit();
 }

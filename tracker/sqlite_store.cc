@@ -14,10 +14,10 @@ constexpr std::int64_t kReaderCacheKib = 4 * 1024;
 }  // namespace
 
 Result<void> SqliteStore::create(const std::string& path, ByteView swarm,
-                                 std::string_view swarm_name, std::int64_t now) {
+                                 std::string_view swarm_name, std::int64_t now, RootOwner owner) {
   auto database = base::Database::open(path, {});
   if (!database) return pass(database);
-  return create_schema(**database, swarm, swarm_name, now);
+  return create_schema(**database, swarm, swarm_name, now, owner);
 }
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path) {
@@ -46,7 +46,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open_for_reading(const std::st
 Result<std::unique_ptr<SqliteStore>> SqliteStore::in_memory(ByteView swarm, std::string_view name) {
   auto database = base::Database::open(":memory:", {});
   if (!database) return pass(database);
-  auto made = create_schema(**database, swarm, name, 0);
+  auto made = create_schema(**database, swarm, name, 0, {});
   if (!made) return pass(made);
   return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(*database)));
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/sqlite.h"
+#include "tracker/schema.h"
 #include "tracker/store.h"
 
 namespace shoal::tracker {
@@ -15,7 +16,7 @@ class SqliteStore final : public Store {
  public:
   /// Makes the database of a new swarm. Errors: exists, no_space, access_denied, io.
   static Result<void> create(const std::string& path, ByteView swarm, std::string_view swarm_name,
-                             std::int64_t now);
+                             std::int64_t now, RootOwner owner = {});
   /// Errors: not_found (not initialised), version_mismatch (newer schema), corrupt, busy, io.
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& path);
   /// A second connection that sees commits and never writes. Errors: as open.
