@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fs/blobs.h"
+#include "fs/pages.h"
 #include "fs/publish.h"
 
 namespace shoal::fs {
@@ -13,16 +14,10 @@ namespace {
 
 using Job = Notifier::Job;
 
-constexpr std::uint64_t kPageBytes = 4096;
 /// A name's directory may be locked by a request that waits for us: then all names go instead.
 constexpr std::chrono::milliseconds kNamePatience{100};
 /// The same where the kernel cannot drop all names: then the event is answered all the same.
 constexpr std::chrono::seconds kNamePatienceAtMost{3};
-/// Pages may be locked by a read that fetches or by a write that waits for the delegation.
-constexpr std::chrono::milliseconds kPagePatience{50};
-constexpr std::chrono::seconds kPageMargin{2};
-/// Reads that arrive while pages are dropped make it necessary again.
-constexpr int kMaxPageRounds = 64;
 
 void count_unclear(const char* what, InodeId inode) {
   static base::Counter& unclear = base::counter("shoal_kernel_caches_unclear_total");
@@ -70,66 +65,15 @@ Task<Result<void>> drop_attributes(Core* core, InodeId inode) {
   co_return Result<void>{};
 }
 
-/// Drops the pages around the one that a waiting write may hold locked. That page holds nothing
-/// but what is being written: the kernel locks it only while it is not filled from the file.
-Task<bool> drop_pages_around(Core* core, InodeId inode, ByteRange write, Deadline deadline) {
-  const std::uint64_t locked = (write.end - 1) / kPageBytes * kPageBytes;
-  std::vector<std::shared_ptr<Notifier::Pending>> parts;
-  if (locked > 0)
-    parts.push_back(core->notifier.submit({Job::Kind::pages, inode, {}, {0, locked}}));
-  parts.push_back(core->notifier.submit({Job::Kind::pages, inode, {}, {locked + kPageBytes, 0}}));
-  bool all_done = true;
-  for (const auto& part : parts) {
-    const bool done = co_await core->notifier.finished(part, deadline);
-    all_done = all_done && done;
-  }
-  co_return all_done;
-}
-
-/// One pass over all pages. False when it did not end in time.
-Task<bool> drop_pages_once(Core* core, InodeId inode, Deadline deadline) {
-  auto pending = core->notifier.submit({Job::Kind::pages, inode, {}, {0, 0}});
-  for (;;) {
-    const Deadline patience = Deadline::after(core->clock(), kPagePatience).earlier(deadline);
-    const bool done = co_await core->notifier.finished(pending, patience);
-    if (done) co_return true;
-    const std::shared_ptr<OpenFile> file = core->table.find_file(inode);
-    const auto waiting = file ? file->waiting_write() : std::nullopt;
-    if (waiting) {
-      const bool around = co_await drop_pages_around(core, inode, *waiting, deadline);
-      if (around) co_return true;
-    }
-    if (deadline.has_passed(core->clock())) co_return false;
-  }
-}
-
-/// A read that reaches the kernel's page cache after the pages went has begun at ours before they
-/// were all gone, or asks the tracker after this event is answered.
-Task<Result<void>> drop_pages(Core* core, InodeId inode) {
-  const Deadline deadline = Deadline::after(core->clock(), core->options.read_budget + kPageMargin);
-  for (int round = 0; round < kMaxPageRounds; ++round) {
-    const std::shared_ptr<OpenFile> file = core->table.find_file(inode);
-    const std::uint64_t before = file ? file->reads_begun() : 0;
-    const bool done = co_await drop_pages_once(core, inode, deadline);
-    if (!done) break;
-    if (!file || file->reads_begun() == before) {
-      core->table.pages_dropped(inode);
-      co_return Result<void>{};
-    }
-  }
-  count_unclear("pages", inode);
-  co_return Result<void>{};
-}
-
 /// What has to leave the kernel for one stale thing; nullopt for nothing.
-std::optional<Task<Result<void>>> kernel_work(Core* core, const wire::Stale& stale,
-                                              SteadyTime now) {
+std::optional<Task<Result<void>>> kernel_work(Core* core, const wire::Stale& stale, SteadyTime now,
+                                              std::vector<ReadHold>* holds) {
   if (!stale.name.empty()) {
     if (!core->table.may_know_name(stale.inode, stale.name)) return std::nullopt;
     return drop_name(core, stale.inode, stale.name);
   }
   const InodeTable::Known known = core->table.known(stale.inode, now);
-  if (stale.data && known.may_have_pages) return drop_pages(core, stale.inode);
+  if (stale.data && known.may_have_pages) return drop_pages(core, stale.inode, holds);
   if (known.has_attributes) return drop_attributes(core, stale.inode);
   return std::nullopt;
 }
@@ -145,12 +89,13 @@ Task<Result<wire::InvalidateReply>> invalidate(Core* core, wire::Invalidate even
     }
   });
   const SteadyTime now = core->clock().steady();
+  std::vector<ReadHold> holds;  // until the answer is out
   std::vector<Task<Result<void>>> work;
   // Attributes after names: an inode that is on its way into the kernel is found by its name.
   for (const bool names : {true, false}) {
     for (const wire::Stale& stale : event.stale) {
       if (stale.name.empty() == names) continue;
-      auto task = kernel_work(core, stale, now);
+      auto task = kernel_work(core, stale, now, &holds);
       if (task) work.push_back(std::move(*task));
     }
   }
@@ -185,11 +130,7 @@ Task<Result<wire::RecallReply>> recall(Core* core, wire::Recall event) {
   // Told from memory, without waiting for a publish that may be under way.
   if (!event.publish && seen.is_delegated && seen.is_dirty) co_return tell(seen);
   // Bytes written through a mapping are still with the kernel.
-  if (event.publish && core->table.writers(event.inode) > 0) {
-    const Deadline deadline = Deadline::after(core->clock(), core->options.read_budget);
-    const bool done = co_await drop_pages_once(core, event.inode, deadline);
-    if (!done) count_unclear("written pages", event.inode);
-  }
+  if (event.publish) co_await flush_mapped_pages(core, file);
   auto guard = co_await file->serial().lock();
   if (!guard) co_return pass(std::move(guard));
   const FileState state = file->state();

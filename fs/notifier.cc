@@ -12,16 +12,17 @@ namespace shoal::fs {
 
 Notifier::~Notifier() { CHECK(threads_.empty(), "the notifier was not joined"); }
 
-void Notifier::start(KernelCaches& kernel, unsigned threads) {
+void Notifier::start(KernelCaches& kernel, unsigned quick_threads, unsigned page_threads) {
   kernel_ = &kernel;
   {
     const std::lock_guard lock(mutex_);
     is_armed_ = true;
   }
-  for (unsigned i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] {
+  for (unsigned i = 0; i < quick_threads + page_threads; ++i) {
+    Lane& lane = i < quick_threads ? quick_ : pages_;
+    threads_.emplace_back([this, &lane] {
       pthread_setname_np(pthread_self(), "shoal-notify");
-      work();
+      work(lane);
     });
   }
 }
@@ -31,9 +32,12 @@ void Notifier::disarm() {
   {
     const std::lock_guard lock(mutex_);
     is_armed_ = false;
-    dropped.swap(queue_);
+    dropped.swap(quick_.queue);
+    for (Item& item : pages_.queue) dropped.push_back(std::move(item));
+    pages_.queue.clear();
   }
-  wake_.notify_all();
+  quick_.wake.notify_all();
+  pages_.wake.notify_all();
   for (Item& item : dropped) settle(std::move(item.pending), ENOTCONN);
 }
 
@@ -41,16 +45,17 @@ void Notifier::join() { threads_.clear(); }
 
 std::shared_ptr<Notifier::Pending> Notifier::submit(Job job) {
   auto pending = std::make_shared<Pending>(executor_);
+  Lane& lane = job.kind == Job::Kind::pages ? pages_ : quick_;
   bool is_taken = false;
   {
     const std::lock_guard lock(mutex_);
     if (is_armed_) {
-      queue_.push_back({std::move(job), pending});
+      lane.queue.push_back({std::move(job), pending});
       is_taken = true;
     }
   }
   if (is_taken) {
-    wake_.notify_one();
+    lane.wake.notify_one();
   } else {
     settle(pending, ENOTCONN);
   }
@@ -74,15 +79,15 @@ bool Notifier::drop_all_names() {
   return kernel_->drop_all_names();
 }
 
-void Notifier::work() {
+void Notifier::work(Lane& lane) {
   for (;;) {
     Item item;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return !queue_.empty() || !is_armed_; });
-      if (queue_.empty()) return;
-      item = std::move(queue_.front());
-      queue_.pop_front();
+      lane.wake.wait(lock, [&] { return !lane.queue.empty() || !is_armed_; });
+      if (lane.queue.empty()) return;
+      item = std::move(lane.queue.front());
+      lane.queue.pop_front();
     }
     const int result = carry_out(item.job);
     settle(std::move(item.pending), result);

@@ -33,8 +33,9 @@ class KernelCaches {
 };
 
 /// Clears kernel caches on threads of its own, because the calls deadlock inside a request. Several
-/// threads, so that one call that waits for a slow reader does not hold up the others; none holds
-/// a lock that a request may want. Owner: Core. Thread: submit, drop_all_names any; finished: loop.
+/// threads, and pages apart from the rest, so that a call that waits for a slow reader does not
+/// hold up the others; none holds a lock that a request may want. Owner: Core. Thread: submit,
+/// drop_all_names any; finished: loop.
 class Notifier {
  public:
   struct Job {
@@ -64,7 +65,7 @@ class Notifier {
   Notifier& operator=(const Notifier&) = delete;
 
   /// kernel outlives the threads.
-  void start(KernelCaches& kernel, unsigned threads);
+  void start(KernelCaches& kernel, unsigned quick_threads, unsigned page_threads);
   /// Jobs not begun are dropped as done, and later ones too; begun calls go on.
   void disarm();
   /// After disarm(): waits for the threads. Their calls end once the mount has gone. Thread: pool.
@@ -82,7 +83,11 @@ class Notifier {
     Job job;
     std::shared_ptr<Pending> pending;
   };
-  void work();
+  struct Lane {
+    std::condition_variable wake;
+    std::deque<Item> queue;
+  };
+  void work(Lane& lane);
   int carry_out(const Job& job);
   void settle(std::shared_ptr<Pending> pending, int result);
 
@@ -91,8 +96,8 @@ class Notifier {
   KernelCaches* kernel_ = nullptr;
   std::vector<std::jthread> threads_;
   std::mutex mutex_;  // guards what follows
-  std::condition_variable wake_;
-  std::deque<Item> queue_;
+  Lane quick_;
+  Lane pages_;
   bool is_armed_ = false;
 };
 

@@ -14,7 +14,8 @@ OpenFile::OpenFile(InodeId inode, Executor executor)
       executor_(executor),
       serial_(executor),
       drained_(executor),
-      free_(std::move(executor)) {}
+      free_(executor),
+      reads_released_(std::move(executor)) {}
 
 FileState OpenFile::state() const {
   const base::MutexLock lock(mutex_);
@@ -106,6 +107,32 @@ void OpenFile::end_exclusion() {
   free_.pulse();
 }
 
+void OpenFile::hold_reads() { read_holds_.fetch_add(1); }
+
+void OpenFile::release_reads() {
+  if (read_holds_.fetch_sub(1) == 1) reads_released_.pulse();
+}
+
+Task<void> OpenFile::wait_until_reads_released() {
+  while (holds_reads()) {
+    const Result<void> woken = co_await reads_released_.wait();
+    if (!woken) co_return;
+  }
+}
+
+void OpenFile::pages_dropping(SteadyTime now) {
+  reads_at_drop_ = reads_begun_.load();
+  last_drop_ = now.time_since_epoch().count();
+}
+
+bool OpenFile::pages_in_doubt(SteadyTime now) const {
+  // A write takes this long at most from filling its pages in the kernel to reaching us.
+  constexpr std::chrono::seconds kRecent{10};
+  const std::int64_t dropped = last_drop_.load();
+  if (dropped == 0 || reads_begun_.load() == reads_at_drop_.load()) return false;
+  return now - SteadyTime(Duration(dropped)) < kRecent;
+}
+
 void OpenFile::set_waiting_write(std::optional<ByteRange> range) {
   const base::MutexLock lock(mutex_);
   waiting_write_ = range;
@@ -114,6 +141,15 @@ void OpenFile::set_waiting_write(std::optional<ByteRange> range) {
 std::optional<ByteRange> OpenFile::waiting_write() const {
   const base::MutexLock lock(mutex_);
   return waiting_write_;
+}
+
+FileHandle::FileHandle(std::shared_ptr<OpenFile> file, int flags)
+    : file_(std::move(file)), flags_(flags) {
+  if ((flags_ & O_ACCMODE) == O_RDWR) file_->count_mappable(1);
+}
+
+FileHandle::~FileHandle() {
+  if ((flags_ & O_ACCMODE) == O_RDWR) file_->count_mappable(-1);
 }
 
 bool FileHandle::is_writable() const { return (flags_ & O_ACCMODE) != O_RDONLY; }

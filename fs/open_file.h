@@ -99,14 +99,30 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   /// One at a time: acquiring the delegation, publishing, truncating, turning to another content.
   base::AsyncMutex& serial() { return serial_; }
 
-  // -- for the invalidation of pages: see events.cc
-  // --------------------------------------------------
+  // -- what the kernel's pages may hold: see pages.h
+  // ------------------------------------------------
 
+  /// Reads that arrive from now on wait, until release_reads(). Thread: loop.
+  void hold_reads();
+  void release_reads();
+  /// Thread: any; the wait: loop.
+  bool holds_reads() const { return read_holds_.load() > 0; }
+  Task<void> wait_until_reads_released();
   void read_begins() { reads_begun_.fetch_add(1); }
-  std::uint64_t reads_begun() const { return reads_begun_.load(); }
-  /// A write that waits for the delegation, so that its last page may be locked in the kernel.
+
+  /// The kernel is being told to drop pages.
+  void pages_dropping(SteadyTime now);
+  /// Whether a read may have brought back a page, as it was before a write that is being answered
+  /// now: pages went a short while ago, and something was read since.
+  bool pages_in_doubt(SteadyTime now) const;
+
+  /// A write that is not answered, so that its last page may be locked in the kernel.
   void set_waiting_write(std::optional<ByteRange> range);
   std::optional<ByteRange> waiting_write() const;
+
+  /// Handles that a shared mapping can be written through.
+  void count_mappable(int change) { mappable_.fetch_add(change); }
+  bool may_be_mapped() const { return mappable_.load() > 0; }
 
  private:
   void end_exclusion();
@@ -118,7 +134,12 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   base::AsyncMutex serial_;
   base::Signal drained_;
   base::Signal free_;
+  base::Signal reads_released_;
+  std::atomic<int> read_holds_{0};
+  std::atomic<int> mappable_{0};
   std::atomic<std::uint64_t> reads_begun_{0};
+  std::atomic<std::uint64_t> reads_at_drop_{0};
+  std::atomic<std::int64_t> last_drop_{0};  ///< steady nanoseconds; 0: never
 
   mutable base::Mutex mutex_;
   FileState state_ GUARDED_BY(mutex_);
@@ -151,7 +172,10 @@ class SharedUse {
 /// One open(2) of a regular file.
 class FileHandle {
  public:
-  FileHandle(std::shared_ptr<OpenFile> file, int flags) : file_(std::move(file)), flags_(flags) {}
+  FileHandle(std::shared_ptr<OpenFile> file, int flags);
+  ~FileHandle();
+  FileHandle(const FileHandle&) = delete;
+  FileHandle& operator=(const FileHandle&) = delete;
 
   const std::shared_ptr<OpenFile>& file() const { return file_; }
   InodeId inode() const { return file_->inode(); }

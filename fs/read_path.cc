@@ -166,6 +166,7 @@ void count_failed_read(InodeId inode, const Error& error) {
 
 Task<void> read_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle,
                      std::uint64_t offset, std::size_t size) {
+  if (handle->file()->holds_reads()) co_await handle->file()->wait_until_reads_released();
   const Deadline deadline = core->read_deadline();
   Bytes out(size);
   bool with_refresh = false;

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "fs/blobs.h"
 #include "fs/conflict.h"
+#include "fs/pages.h"
 
 namespace shoal::fs {
 
@@ -112,6 +114,8 @@ void answer_write(Core& core, Reply& reply, InodeId inode, std::uint64_t offset,
   }
   reply.written(written->count);
   if (written->offset != offset) {
+    base::log_debug("appended elsewhere than the kernel thought inode={} at={} thought={}", inode,
+                    written->offset, offset);
     (void)core.notifier.submit({Notifier::Job::Kind::pages, inode, {}, {0, 0}});
   }
 }
@@ -173,7 +177,7 @@ Task<void> write_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handl
       co_await file->wait_until_free();
       continue;
     }
-    answer_write(*core, reply, file->inode(), offset, *written);
+    finish_write(*core, std::move(reply), file, offset, *written);
     co_return;
   }
 }

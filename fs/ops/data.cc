@@ -8,6 +8,7 @@
 #include "fs/copy_range.h"
 #include "fs/files.h"
 #include "fs/ops/ops.h"
+#include "fs/pages.h"
 #include "fs/read_path.h"
 #include "fs/write_path.h"
 
@@ -27,6 +28,10 @@ void read(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset, fuse_f
   if (buffer.size() < size) buffer.resize(size);
   const auto at = static_cast<std::uint64_t>(offset);
   const MutableByteView out = MutableByteView(buffer).first(size);
+  if (handle->file()->holds_reads()) {
+    core.launch(read_task(&core, reply.park(), handle, at, size));
+    return;
+  }
   const auto got = read_in_place(core, *handle, at, out);
   if (!got) {
     core.launch(read_task(&core, reply.park(), handle, at, size));
@@ -50,6 +55,10 @@ void write(fuse_req_t request, fuse_ino_t, const char* data, std::size_t size, o
   if (!written) {
     core.launch(
         write_task(&core, reply.park(), handle, appends, at, Bytes(bytes.begin(), bytes.end())));
+  } else if (info->writepage != 0) {
+    answer_write(core, reply, handle->inode(), at, *written);
+  } else if (handle->file()->pages_in_doubt(core.clock().steady())) {
+    finish_write(core, reply.park(), handle->file(), at, *written);
   } else {
     answer_write(core, reply, handle->inode(), at, *written);
   }
