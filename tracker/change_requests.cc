@@ -217,14 +217,15 @@ bool step_delegate(State& state, Work& work, DelegateWork& delegate) {
     recall_to_publish(state, inode, work.id);
     return false;
   }
-  if (!holder) {
-    Footprint footprint;
-    footprint.inodes.push_back({.inode = inode, .attributes = true, .data = true});
-    if (!invalidate(state, work, footprint)) return false;
-    state.works.unlock(work);
-    state.works.forget_dropped(work.session, footprint, work.id);
-    grant_delegation(state, inode, work.session);
-  }
+  // Who asks does not have it any more: the answer to a recall that says so is on its way, and must
+  // not end what is granted now.
+  if (holder) drop_delegation(state, inode);
+  Footprint footprint;
+  footprint.inodes.push_back({.inode = inode, .attributes = true, .data = true});
+  if (!invalidate(state, work, footprint)) return false;
+  state.works.unlock(work);
+  state.works.forget_dropped(work.session, footprint, work.id);
+  grant_delegation(state, inode, work.session);
   wire::DelegateReply reply;
   const bool watched = watch_some_directory(state, work.session, *row);
   reply.record = make_record(state, work.session, *row, watched);

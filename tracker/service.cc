@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tracker/service.h"
 
+#include <asio/post.hpp>
+#include <asio/use_awaitable.hpp>
 #include <optional>
 #include <utility>
 
@@ -16,6 +18,8 @@ namespace {
 // event is sent again on the next one. A writer may have much to hash when its file is recalled.
 constexpr Duration kInvalidateTime = wire::kLeaseTerm;
 constexpr Duration kRecallTime = std::chrono::minutes(2);
+// After as many events to one peer as may be under way at once.
+constexpr Duration kBusyPause = std::chrono::milliseconds(5);
 // A connection that has not become a member's by then is closed.
 constexpr Duration kStrangerTime = wire::kHandshakeTime;
 
@@ -184,6 +188,7 @@ Task<void> Service::stop() {
 // ---- what the core puts out
 
 void Service::deliver(std::vector<Output> outputs) {
+  std::vector<Push> pushes;
   for (Output& output : outputs) {
     if (auto* reply = std::get_if<Reply>(&output)) {
       const auto waiter = waiters_.find(reply->token);
@@ -191,12 +196,20 @@ void Service::deliver(std::vector<Output> outputs) {
       waiter->second->reply = std::move(reply->result);
       waiter->second->answered.set();
     } else if (auto* message = std::get_if<Push>(&output)) {
-      push(std::move(*message));
+      pushes.push_back(std::move(*message));
     } else if (auto* disconnect = std::get_if<Disconnect>(&output)) {
       const auto channel = channels_.find(disconnect->connection);
       if (channel != channels_.end()) channel->second->rpc.close(true);
     }
   }
+  if (!pushes.empty()) spawn(group_, push_behind_replies(std::move(pushes)));
+}
+
+/// Those who wait for replies are woken through the loop's queue: behind them, a peer that is
+/// granted a delegation hears of it before it is asked to give it back.
+Task<void> Service::push_behind_replies(std::vector<Push> pushes) {
+  co_await asio::post(executor_, asio::use_awaitable);
+  for (Push& each : pushes) push(std::move(each));
 }
 
 void Service::push(Push push) {
@@ -219,7 +232,12 @@ void Service::push(Push push) {
 Task<void> Service::send_event(Channel& channel, SessionId session, wire::Invalidate event) {
   const EventId id = event.event;
   const Deadline deadline = Deadline::after(timer_.clock(), kInvalidateTime);
-  auto reply = co_await channel.rpc.call(std::move(event), deadline);
+  auto reply = co_await channel.rpc.call(event, deadline);
+  while (!reply && reply.error().code() == Errc::busy && channel.rpc.is_open()) {
+    auto waited = co_await timer_.wait_for(kBusyPause);
+    if (!waited) co_return;
+    reply = co_await channel.rpc.call(event, deadline);
+  }
   if (reply) {
     submit_(EventAnswer{session, id, std::move(*reply)});
   } else if (channel.rpc.is_open()) {

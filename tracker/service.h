@@ -51,6 +51,7 @@ class Service {
   Task<void> accept(wire::Listener& listener, bool is_control);
   Task<void> run_channel(std::unique_ptr<wire::Connection> connection, bool is_control);
   Task<void> close_strangers(Channel& channel);
+  Task<void> push_behind_replies(std::vector<Push> pushes);
   void push(Push push);
   Task<void> send_event(Channel& channel, SessionId session, wire::Invalidate event);
   Task<void> send_event(Channel& channel, SessionId session, wire::Recall event);
