@@ -34,8 +34,10 @@ struct LabDaemon {
   std::string log() const { return dir + "/log"; }
   std::string pid_file() const { return dir + "/" + program + ".pid"; }
   std::string control_socket() const { return dir + "/control.sock"; }
-  /// There once init or join has made the folder.
-  std::string config_file() const { return dir + "/" + program + ".toml"; }
+  /// What init or join makes last: with it the folder is whole.
+  std::string last_file_made() const {
+    return dir + (is_tracker() ? "/tracker.db" : "/peerd.toml");
+  }
 
   /// The process that works for it now.
   std::optional<ProcessFacts> process() const { return find_daemon(program, dir, pid_file()); }

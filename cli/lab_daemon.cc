@@ -132,7 +132,7 @@ std::string log_tail(const std::string& log, std::uint64_t from) {
 
 Result<void> init_tracker(const Lab& lab) {
   const LabDaemon tracker = lab.tracker();
-  if (exists(tracker.config_file())) return {};
+  if (exists(tracker.last_file_made())) return {};
   auto program = program_path(tracker.program);
   if (!program) return pass(program);
   const auto port = free_port();
@@ -148,7 +148,7 @@ Result<void> init_tracker(const Lab& lab) {
 }
 
 Result<void> join_peer(const Lab& lab, const LabDaemon& peer) {
-  if (exists(peer.config_file())) return {};
+  if (exists(peer.last_file_made())) return {};
   auto program = program_path(peer.program);
   if (!program) return pass(program);
   auto tracker = Client::connect(lab.tracker().control_socket());

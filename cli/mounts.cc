@@ -140,6 +140,12 @@ Result<void> check_can_mount() {
         "there is no /dev/fuse here, so nothing can be mounted: load the kernel's module "
         "(modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN");
   }
+  if (::access("/dev/fuse", R_OK | W_OK) != 0) {
+    return fail(Errc::access_denied,
+                "/dev/fuse may not be opened by this user, so nothing can be mounted: as root, "
+                "chmod 666 /dev/fuse (which is what Debian sets), or start the container with "
+                "--device /dev/fuse --cap-add SYS_ADMIN");
+  }
   if (::geteuid() != 0 && find_in_path("fusermount3").empty()) {
     return fail(Errc::unsupported,
                 "fusermount3 is missing, which mounts for users other than root: install the "

@@ -42,7 +42,8 @@ bool is_dead_mount(const std::string& point);
 /// Errors: what the system or fusermount3 said.
 Result<void> detach_mount(const std::string& point);
 
-/// Errors: unsupported, with a sentence that says what to do, when this machine cannot mount.
+/// Errors: unsupported or access_denied, with a sentence that says what to do, when nothing can be
+/// mounted here.
 Result<void> check_can_mount();
 
 }  // namespace shoal::cli

@@ -54,14 +54,15 @@ class Ticker:
 
     def __init__(self):
         self.is_terminal = sys.stdout.isatty()
-        self.next = 0.0
+        self.interval = 0.2 if self.is_terminal else 5.0
+        self.next = time.monotonic() + self.interval
         self.is_open = False
 
     def show(self, text):
         now = time.monotonic()
         if now < self.next:
             return
-        self.next = now + (0.2 if self.is_terminal else 5.0)
+        self.next = now + self.interval
         if self.is_terminal:
             print(f"\r    {text}\x1b[K", end="", flush=True)
             self.is_open = True
@@ -146,10 +147,10 @@ class Demo:
     def mount(self, peer):
         return os.path.join(self.folder, f"peer{peer}", "mnt")
 
-    def run(self, *arguments, quiet=False):
-        done = subprocess.run([self.shoal, *arguments, "--dir", self.folder], text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE if quiet else None, check=False)
+    def run(self, *arguments):
+        """What the tool has against it goes to our stderr."""
+        done = subprocess.run([self.shoal, *arguments, "--quiet", "--dir", self.folder], text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
         return done.returncode, done.stdout
 
     def status(self):
@@ -162,7 +163,7 @@ class Demo:
         prepare_folder(self.folder, self)
         step(f"starting a tracker and {PEERS} mounted peers in {self.folder}")
         self.is_up = True  # even a start that is interrupted half-way has to be undone
-        code, _ = self.run("lab", "start", "--peers", str(PEERS), "--copies", str(COPIES), quiet=False)
+        code, _ = self.run("lab", "start", "--peers", str(PEERS), "--copies", str(COPIES))
         if code != 0:
             raise DemoError("the swarm did not start; see the message above")
 
@@ -180,7 +181,10 @@ class Demo:
         self.results.append(("copied in on peer 1", files, total, time.monotonic() - begun))
 
     def compare(self, peer, chosen, what):
-        step(f"{what}: every byte, mode, time, owner and link against the originals")
+        is_root = os.geteuid() == 0  # others cannot give files away, so a copy is theirs
+        step(f"{what}: every byte, mode, time, {'owner, ' if is_root else ''}xattr and link "
+             "against the originals")
+        self.ticker = Ticker()
         expected = sum(entry[1] for entry in chosen)
         begun = time.monotonic()
         files = total = 0
@@ -190,7 +194,7 @@ class Demo:
             def show(totals, before=files):
                 self.ticker.show(f"{before + totals.files:,} of {expected:,} files")
 
-            found, totals = compare_trees(folder, copy, show, with_owner=os.geteuid() == 0)
+            found, totals = compare_trees(folder, copy, show, with_owner=is_root)
             self.ticker.end()
             files += totals.files
             total += totals.bytes
@@ -206,6 +210,7 @@ class Demo:
 
     def wait_for_copies(self):
         step(f"waiting until {COPIES} peers hold each file")
+        self.ticker = Ticker()
         begun = last_change = time.monotonic()
         last = None
         while True:
@@ -289,10 +294,11 @@ def remove_folder(folder):
 
 
 def show_how_to_go_on(demo):
-    say(f"The swarm is up, without peer 1. Look around:   ls {demo.mount(2)}")
-    say(f"    how it is:       {demo.command('lab status')}")
-    say(f"    bring peer 1 back: {demo.command('lab restart 1')}")
-    say(f"    stop everything: {demo.command('lab stop')}")
+    say("The swarm is still up, to look around in:")
+    say(f"    ls {demo.mount(2)}")
+    say(f"    {demo.command('lab status')}")
+    say(f"    {demo.command('lab restart 1')}    brings peer 1 back")
+    say(f"    {demo.command('lab stop')}    stops everything")
 
 
 def act(demo):
@@ -307,6 +313,9 @@ def act(demo):
 
 
 def clean_up(demo):
+    # A second Ctrl-C must not leave half of it behind; stopping takes a bounded time.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     step("stopping the swarm")
     demo.stop()
     if demo.is_check:
