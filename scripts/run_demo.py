@@ -263,10 +263,10 @@ class Demo:
         say()
 
     def stop(self):
-        self.is_up = False
         code, _ = self.run("lab", "stop")
         if code != 0:
             raise DemoError(f"the swarm could not be stopped; try: {self.command('lab stop')}")
+        self.is_up = False
 
     def command(self, words):
         return f"{shlex.quote(self.shoal)} {words} --dir {shlex.quote(self.folder)}"
@@ -317,7 +317,8 @@ def clean_up(demo):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     step("stopping the swarm")
-    demo.stop()
+    if os.path.exists(os.path.join(demo.folder, "lab.json")):  # not so when interrupted very early
+        demo.stop()
     if demo.is_check:
         remove_folder(demo.folder)
 
