@@ -32,9 +32,7 @@ class BlobFile final : public SparseFile {
   Result<void> set_refetchable(bool is_refetchable) override;
   Result<void> sync() override;
 
-  /// From now on works on the file that is open now, whatever gets its name. Called before the name
-  /// goes, while no other call is under way.
-  void pin();
+  void pin() override;
 
  private:
   Result<DescriptorCache::Opened> opened(bool create);

@@ -50,6 +50,9 @@ class SparseFile {
   virtual Result<void> set_refetchable(bool is_refetchable) = 0;
   /// fdatasync(2).
   virtual Result<void> sync() = 0;
+  /// From now on works on the file that is there now, whatever becomes of its name. While no other
+  /// call is under way.
+  virtual void pin() = 0;
 };
 
 /// All files of a store. Thread: any, several at once.
@@ -57,13 +60,13 @@ class BlobFiles {
  public:
   virtual ~BlobFiles() = default;
 
-  /// A new, empty data file; one of that name is replaced, and lives on for those who use it.
+  /// A new, empty data file; one of that name is replaced.
   virtual Result<std::shared_ptr<SparseFile>> create(InodeId inode, bool is_refetchable) = 0;
   /// Touches the disk only when it is used. A missing data file is not_found at that time; the
   /// others are made by the first write, and read as empty before.
   virtual std::shared_ptr<SparseFile> open(InodeId inode, FileKind kind) = 0;
-  /// Takes the name away; `user` can go on with a file it has open. No-op without the file.
-  virtual Result<void> remove(InodeId inode, FileKind kind, SparseFile* user) = 0;
+  /// Takes the name away; who pinned the file before goes on with it. No-op without the file.
+  virtual Result<void> remove(InodeId inode, FileKind kind) = 0;
   /// Makes the name of the inode's data file survive a power cut.
   virtual Result<void> sync_name(InodeId inode) = 0;
   /// Everything written so far is on stable storage afterwards.

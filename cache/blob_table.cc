@@ -176,7 +176,7 @@ Result<void> BlobTable::remove(InodeId inode) {
     blob = take_out(inode);
   }
   if (blob) blob->detach();
-  auto removed = remove_files(record, blob.get());
+  auto removed = remove_files(record, blob != nullptr);
   // The row goes after the files: a file without a row would be taken for unpublished work.
   if (removed && index_) index_->erase(inode);
   return removed;
@@ -195,22 +195,21 @@ Result<bool> BlobTable::remove_unused(InodeId inode, const ContentId& content) {
     blob = take_out(inode);
   }
   blob.reset();
-  auto removed = remove_files(record, nullptr);
+  auto removed = remove_files(record, false);
   if (!removed) return pass(removed);
   if (index_) index_->erase(inode);
   return true;
 }
 
-Result<void> BlobTable::remove_files(const BlobRecord& record, LocalBlob* user) {
+Result<void> BlobTable::remove_files(const BlobRecord& record, bool was_used) {
   const InodeId inode = record.inode;
-  auto removed =
-      files_->remove(inode, FileKind::data, user != nullptr ? &user->data_file() : nullptr);
+  auto removed = files_->remove(inode, FileKind::data);
   // Small whole blobs, nearly all there are, have one file.
   const std::uint64_t size = std::max(record.size, record.shape.content.size);
   const bool is_plain = record.is_whole && base::block_count(size) <= kSmallBlocks;
-  if (is_plain && user == nullptr) return removed;
+  if (is_plain && !was_used) return removed;
   for (const FileKind kind : {FileKind::leaves, FileKind::layer, FileKind::map}) {
-    auto side = files_->remove(inode, kind, nullptr);
+    auto side = files_->remove(inode, kind);
     if (removed && !side) removed = side;
   }
   return removed;

@@ -151,7 +151,7 @@ class BlobTable : public std::enable_shared_from_this<BlobTable> {
                  std::unordered_set<InodeId>& tried);
   bool drop_unused(InodeId inode, BlobStore::Eviction& done);
   bool punch(InodeId inode, std::uint64_t bytes, BlobStore::Eviction& done);
-  Result<void> remove_files(const BlobRecord& record, LocalBlob* user);
+  Result<void> remove_files(const BlobRecord& record, bool was_used);
   std::vector<Settling> to_settle() const;
 
   const std::unique_ptr<BlobFiles> files_;

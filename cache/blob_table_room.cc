@@ -115,7 +115,7 @@ bool BlobTable::drop_unused(InodeId inode, BlobStore::Eviction& done) {
   }
   if (is_dropped) {
     blob.reset();
-    auto removed = remove_files(record, nullptr);
+    auto removed = remove_files(record, false);
     if (!removed) base::log_warning("a dropped blob stays: {}", removed.error().message());
     if (index_) index_->erase(inode);
   }

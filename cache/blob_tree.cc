@@ -108,8 +108,8 @@ Result<void> BlobTree::reshape(std::uint64_t blocks) {
   if (!got) small_.clear();  // unknown leaves are computed again
   is_small_ = true;
   leaves_file_.reset();
-  auto removed = files_->remove(inode_, FileKind::leaves, nullptr);
-  if (removed) removed = files_->remove(inode_, FileKind::layer, nullptr);
+  auto removed = files_->remove(inode_, FileKind::leaves);
+  if (removed) removed = files_->remove(inode_, FileKind::layer);
   return removed;
 }
 

@@ -31,7 +31,7 @@ class DiskFiles final : public BlobFiles {
     auto fd = base::open_file(path, O_RDWR | O_CREAT | O_EXCL, mode);
     if (!fd) {
       Result<void> mended = pass(fd);
-      if (fd.error().code() == Errc::exists) mended = remove(inode, FileKind::data, nullptr);
+      if (fd.error().code() == Errc::exists) mended = remove(inode, FileKind::data);
       if (fd.error().code() == Errc::not_found) mended = make_folder(inode);
       if (!mended) return pass(mended);
       fd = base::open_file(path, O_RDWR | O_CREAT | O_EXCL, mode);
@@ -48,8 +48,7 @@ class DiskFiles final : public BlobFiles {
                                       kind != FileKind::data);
   }
 
-  Result<void> remove(InodeId inode, FileKind kind, SparseFile* user) override {
-    if (auto* file = dynamic_cast<BlobFile*>(user)) file->pin();
+  Result<void> remove(InodeId inode, FileKind kind) override {
     const std::string path = path_of(inode, kind);
     const int status = unlink(path.c_str());
     const int number = status == 0 ? 0 : errno;

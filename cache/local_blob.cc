@@ -146,12 +146,13 @@ void LocalBlob::drop_map() {
     map_.reset();
     if (!std::exchange(has_map_, false) || is_detached_) return;
   }
-  auto removed = table_->files().remove(inode_, FileKind::map, nullptr);
+  auto removed = table_->files().remove(inode_, FileKind::map);
   if (!removed) base::log_warning("a map stays behind: {}", removed.error().message());
 }
 
 void LocalBlob::detach() {
   UniqueLock io(io_);
+  data_->pin();
   tree_.detach();
   base::MutexLock lock(mutex_);
   is_detached_ = true;

@@ -64,9 +64,8 @@ class LocalBlob final : public Blob, public std::enable_shared_from_this<LocalBl
   /// Gives up about so many bytes of a cached blob, from its end, in whole chunks; 0: somebody uses
   /// it. What is left is partial.
   Result<std::uint64_t> punch_tail(std::uint64_t bytes);
-  /// The inode no longer has this blob: go on with the open files while names go.
+  /// The inode no longer has this blob: goes on with the open file. Before the names go.
   void detach();
-  SparseFile& data_file() { return *data_; }
   /// Bytes that the blob holds although no inode has it. The table's; its mutex guards them.
   mutable std::uint64_t orphaned_bytes = 0;
 

@@ -48,7 +48,7 @@ Result<std::shared_ptr<Blob>> LocalBlobStore::obtain(InodeId inode, const Shape&
   if (!file) return pass(file);
   auto sized = (*file)->resize(shape.content.size);
   if (!sized) {
-    auto removed = table_->files().remove(inode, FileKind::data, nullptr);
+    auto removed = table_->files().remove(inode, FileKind::data);
     return pass(removed ? sized : removed);
   }
   const bool is_empty = shape.content.is_empty();

@@ -104,6 +104,7 @@ class MemoryFile final : public SparseFile {
   }
 
   Result<void> sync() override { return {}; }
+  void pin() override {}  // it lives as long as somebody has it
 
  private:
   void clear(std::uint64_t offset, std::uint64_t length) REQUIRES(mutex_) {
@@ -146,7 +147,7 @@ class MemoryFiles final : public BlobFiles {
     return file;
   }
 
-  Result<void> remove(InodeId inode, FileKind kind, SparseFile* /*user*/) override {
+  Result<void> remove(InodeId inode, FileKind kind) override {
     base::MutexLock lock(mutex_);
     files_.erase({inode, kind});
     return {};

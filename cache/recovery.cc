@@ -140,7 +140,7 @@ Result<void> Recovery::adopt(const FoundFiles& found) {
 
 Result<void> Recovery::drop_files(InodeId inode) {
   for (const FileKind kind : {FileKind::data, FileKind::leaves, FileKind::layer, FileKind::map}) {
-    auto removed = files_.remove(inode, kind, nullptr);
+    auto removed = files_.remove(inode, kind);
     if (!removed) return removed;
   }
   return {};

@@ -54,6 +54,7 @@ class FaultyFile final : public SparseFile {
     if (faults_.sync_fails()) return fail(Errc::io, "the disk does not sync");
     return inner_->sync();
   }
+  void pin() override { inner_->pin(); }
 
  private:
   const std::shared_ptr<SparseFile> inner_;
@@ -75,9 +76,9 @@ class FaultyFiles final : public BlobFiles {
   std::shared_ptr<SparseFile> open(InodeId inode, FileKind kind) override {
     return std::make_shared<FaultyFile>(inner_->open(inode, kind), faults_);
   }
-  Result<void> remove(InodeId inode, FileKind kind, SparseFile* /*user*/) override {
+  Result<void> remove(InodeId inode, FileKind kind) override {
     auto ok = faults_.before_call();
-    return ok ? inner_->remove(inode, kind, nullptr) : ok;
+    return ok ? inner_->remove(inode, kind) : ok;
   }
   Result<void> sync_name(InodeId inode) override { return inner_->sync_name(inode); }
   Result<void> sync_all() override {
