@@ -42,6 +42,8 @@ std::string_view word_of(LabHealth health) {
   switch (health) {
     case LabHealth::healthy:
       return "healthy";
+    case LabHealth::copying:
+      return "copying";
     case LabHealth::degraded:
       return "degraded";
     case LabHealth::stopped:
@@ -126,9 +128,10 @@ LabHealth health_of(const LabState& state) {
   const bool peers_fine = std::ranges::all_of(state.peers, [](const LabPeerState& peer) {
     return peer.process && peer.is_mounted && peer.is_online;
   });
-  const bool files_fine = state.swarm && state.swarm->health.under == 0 &&
-                          state.swarm->health.unavailable == 0 && state.swarm->health.lost == 0;
-  return peers_fine && files_fine ? LabHealth::healthy : LabHealth::degraded;
+  if (!peers_fine || !state.swarm) return LabHealth::degraded;
+  const wire::Health& files = state.swarm->health;
+  if (files.unavailable > 0 || files.lost > 0) return LabHealth::degraded;
+  return files.under > 0 ? LabHealth::copying : LabHealth::healthy;
 }
 
 Json json_of(const LabState& state) {
@@ -148,7 +151,9 @@ Json json_of(const LabState& state) {
 
 std::string text_of(const LabState& state, const Output& output) {
   const LabHealth health = health_of(state);
-  const Color color = health == LabHealth::healthy ? Color::good : Color::bad;
+  const Color color = health == LabHealth::healthy   ? Color::good
+                      : health == LabHealth::copying ? Color::warning
+                                                     : Color::bad;
   std::string out =
       fmt::format("lab in {}: {}\n", state.lab.dir, output.paint(color, word_of(health)));
   if (state.swarm) {

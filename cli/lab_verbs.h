@@ -57,8 +57,13 @@ struct LabState {
   std::vector<LabPeerState> peers;
 };
 
-/// "healthy", "degraded" or "stopped".
-enum class LabHealth { healthy, degraded, stopped };
+/// Only healthy gives exit status 0.
+enum class LabHealth {
+  healthy,
+  copying,   ///< all runs, and files wait for their copies, as they do after writing
+  degraded,  ///< a daemon is down or not mounted, or files cannot be read
+  stopped,
+};
 
 LabState look_at_lab(const Lab& lab);
 LabHealth health_of(const LabState& state);

@@ -141,6 +141,8 @@ TEST(LabHealth, is_degraded_when_anything_is_wrong) {
   EXPECT_EQ(health_of(healthy_lab()), LabHealth::healthy);
   LabState state = healthy_lab();
   state.swarm->health.under = 1;
+  EXPECT_EQ(health_of(state), LabHealth::copying);
+  state.swarm->health.unavailable = 1;
   EXPECT_EQ(health_of(state), LabHealth::degraded);
   state = healthy_lab();
   state.peers[0].process.reset();
