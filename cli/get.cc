@@ -60,7 +60,8 @@ Result<std::string> destination_of(const GetOptions& options, const std::string&
   if (options.destination.empty()) return name;
   std::error_code error;
   const bool is_folder = std::filesystem::is_directory(options.destination, error);
-  std::string destination = is_folder ? options.destination + "/" + name : options.destination;
+  std::string destination = options.destination;
+  if (is_folder) destination += destination.ends_with('/') ? name : "/" + name;
   if (!is_folder && destination.ends_with('/')) {
     return fail(Errc::not_found, "there is no folder {}", destination);
   }
@@ -170,8 +171,8 @@ class Download {
   ProgressState state_;
 };
 
-void report(const GetOptions& options, const std::string& path, const std::string& destination,
-            const wire::ResolveReply& file, const ProgressState& state, const Output& output) {
+void report(const std::string& path, const std::string& destination, const wire::ResolveReply& file,
+            const ProgressState& state, const Output& output) {
   if (output.json()) {
     Json json = json_document();
     set_path(json, "path", path);
@@ -184,13 +185,9 @@ void report(const GetOptions& options, const std::string& path, const std::strin
     output.print_json(json);
     return;
   }
-  if (options.progress == "none") return;
-  const std::string resumed =
-      state.started_bytes > 0
-          ? fmt::format(", {} of it from before", base::format_bytes(state.started_bytes))
-          : "";
-  output.say(fmt::format("{}: {}{}", base::printable(destination),
-                         base::format_bytes(file.found.record.content.id.size), resumed));
+  if (state.started_bytes == 0) return;
+  output.say(
+      fmt::format("{} of it were here from before", base::format_bytes(state.started_bytes)));
 }
 
 }  // namespace
@@ -230,7 +227,7 @@ Result<ExitCode> run_get(const GetOptions& options, const Output& output) {
     if (::rename(part.c_str(), destination->c_str()) != 0) {
       return base::fail_errno(errno, "renaming " + part);
     }
-    report(options, resolved->path, *destination, *file, download.state(), output);
+    report(resolved->path, *destination, *file, download.state(), output);
     return ExitCode::ok;
   }
   return fail(Errc::conflict, "{} changes faster than it can be read",

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/mounts.h"
 #include "cli/paths.h"
 
 namespace shoal::cli {
@@ -19,7 +20,11 @@ Result<ResolvedPath> connect_for_path(const std::string& dir, const std::string&
   auto connected = connect_target({.dir = dir, .path = absolute, .wanted = wanted});
   if (!connected) return pass(connected);
   std::string mount_point;
-  if (!connected->target.is_tracker) {
+  const auto mount = mount_holding(current_mounts(), absolute);
+  if (mount && mount->is_shoal()) {
+    mount_point = mount->point;
+  } else if (!connected->target.is_tracker) {
+    // A mount that we cannot see, such as one in a container.
     const auto status = connected->client.peer_status();
     if (!status) return pass(status);
     mount_point = status->mount_point;

@@ -3,6 +3,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <string>
 
@@ -75,6 +76,12 @@ Result<Settings> settings_for(const CommandLine& line) {
   if (!settings) return settings;
   if (!line.mount.empty()) settings->mount_point = line.mount;
   if (line.no_mount) settings->mount_point.clear();
+  if (!settings->mount_point.empty()) {
+    // The kernel's table and the tools know it by its absolute path only.
+    std::error_code error;
+    const auto absolute = std::filesystem::absolute(settings->mount_point, error);
+    if (!error) settings->mount_point = (absolute / "").lexically_normal().parent_path().string();
+  }
   if (!line.log_level.empty()) {
     auto level = base::parse_log_level(line.log_level);
     if (!level) return std::unexpected(level.error().with("--log-level"));
