@@ -105,7 +105,7 @@ Result<void> understand(const Texts& texts, const std::string& source, Settings&
 }
 
 /// A TOML basic string.
-std::string quoted(std::string_view text) {
+std::string toml_quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -172,8 +172,9 @@ std::string format_settings(const Settings& settings) {
       "# [log]\n"
       "# level = \"info\"         # debug, info, warning, error\n"
       "# format = \"text\"        # or json\n",
-      quoted(settings.name), quoted(settings.listen.text()), base::to_hex(settings.swarm),
-      quoted(settings.swarm_name), quoted(settings.tracker.text()), settings.tracker_id.hex());
+      toml_quoted(settings.name), toml_quoted(settings.listen.text()), base::to_hex(settings.swarm),
+      toml_quoted(settings.swarm_name), toml_quoted(settings.tracker.text()),
+      settings.tracker_id.hex());
 }
 
 }  // namespace shoal::peerd
