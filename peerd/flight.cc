@@ -234,9 +234,11 @@ Task<Result<Fetcher::Attempt>> Fetcher::ask(FlightPtr flight, PeerId peer) {
     auto stored = co_await store(flight, peer, asked_at, std::move(*answer));
     co_return stored;
   }
-  note_failure(*flight, peer, answer.error(), is_patient);
+  const bool is_late = flight->deadline.has_passed(environment_.timer.clock());
+  note_failure(*flight, peer, answer.error(), is_patient || !is_late);
   slot_freed_.pulse();
-  if (answer.error().code() == Errc::canceled && group_.is_stopping()) co_return pass(answer);
+  const bool is_canceled = co_await base::cancel_requested();
+  if (is_canceled) co_return fail(Errc::canceled, "the daemon is stopping");
   co_return Attempt::again;
 }
 
@@ -258,9 +260,6 @@ void Fetcher::note_failure(Flight& flight, const PeerId& peer, const Error& erro
       break;
     case Errc::busy:
       picker_.failed(peer, bytes, Picker::Failure::refused, now());
-      break;
-    case Errc::canceled:
-      picker_.dropped(peer, bytes);
       break;
     case Errc::timed_out:
       if (was_patient) {

@@ -14,6 +14,9 @@ namespace {
 constexpr std::size_t kLocateWorkers = 4;
 // Layers that are remembered, in all: those of a terabyte.
 constexpr std::uint64_t kMaxLayerBytes = 32 << 20;
+// The tracker leaves contents out of a reply whose layers have more entries than a frame should
+// carry; with fewer than this, what is missing is unknown to it.
+constexpr std::size_t kLongReply = 8192;
 
 Duration ask_pause(int fruitless_asks) {
   const int doublings = std::min(fruitless_asks, 10);
@@ -136,13 +139,21 @@ Task<void> HolderBook::work() {
     const Deadline deadline = Deadline::after(timer_.clock(), kLocateTime);
     auto found = co_await tracker_.locate(std::move(contents), deadline);
     std::unordered_map<ContentId, wire::Located> by_content;
+    std::size_t layer_entries = 0;
     if (found) {
       for (wire::Located& located : *found) {
+        layer_entries += located.layer.size();
         const ContentId id = located.content.id;
         by_content.insert_or_assign(id, std::move(located));
       }
     }
+    // A reply with long layers may have been cut off behind its last content.
+    const bool may_be_cut = layer_entries >= kLongReply;
     for (const std::shared_ptr<ContentEntry>& entry : batch) {
+      if (may_be_cut && by_content.empty()) {
+        queue_.push_back(entry);
+        continue;
+      }
       entry->error.reset();
       if (!found) {
         entry->error = found.error();

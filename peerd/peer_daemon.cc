@@ -64,6 +64,7 @@ Result<void> PeerDaemon::open() {
   announcer_->on_unwanted = [this](std::vector<wire::ContentRef> contents) {
     replicator_->drop_unwanted(std::move(contents));
   };
+  server_.on_absent = [this](const wire::ContentRef& content) { announcer_->dropped(content); };
   base::log_info("serving peers at {} members={} blobs={}", local->text(), members_.size(),
                  store.usage().blobs);
   return {};

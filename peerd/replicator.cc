@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "base/hash_tree.h"
 #include "base/log.h"
@@ -25,6 +26,23 @@ constexpr int kMaxTwins = 64;
 Duration copy_time(std::uint64_t bytes) {
   const std::chrono::duration<double> transfer(static_cast<double>(bytes) / kSlowestRate);
   return kCopyTime + std::chrono::duration_cast<Duration>(transfer);
+}
+
+/// The other content that the inode's blob holds and that would be lost by following, if this is
+/// the only blob here that holds it. Thread: pool.
+std::optional<cache::Shape> content_at_stake(cache::BlobStore& store, InodeId inode,
+                                             const cache::Shape& shape) {
+  const auto present = store.find(inode);
+  if (!present) return std::nullopt;
+  const cache::BlobInfo info = present->info();
+  const bool is_whole_other =
+      info.state == cache::BlobState::sealed && info.shape != shape && info.size > 0;
+  if (!is_whole_other) return std::nullopt;
+  const auto twin = store.find_content(info.shape.content);
+  if (twin && twin != present && twin->info().state == cache::BlobState::sealed) {
+    return std::nullopt;
+  }
+  return info.shape;
 }
 
 /// The inode's blob made ready to take the content. Never turns away from bytes that were written
@@ -139,6 +157,8 @@ Task<Result<void>> Replicator::become_holder(const wire::CopyOrder& order) {
   wire::Located located = order.located;
   auto learned = co_await fetcher_.learn(std::move(located));
   if (!learned) co_return learned;
+  auto agreed = co_await agree_to_follow(inode, shape);
+  if (!agreed) co_return agreed;
   auto make = [&store = store_, inode, shape, layer] {
     return prepare(store, inode, shape, *layer);
   };
@@ -153,6 +173,18 @@ Task<Result<void>> Replicator::become_holder(const wire::CopyOrder& order) {
     if (!lowered) base::log_debug("{}", lowered.error().message());
   }
   co_return fetched;
+}
+
+/// Other files may have the content that this one had before: then our copy of it may be needed.
+Task<Result<void>> Replicator::agree_to_follow(InodeId inode, cache::Shape shape) {
+  auto at_stake = co_await pool_.run(
+      [&store = store_, inode, shape] { return content_at_stake(store, inode, shape); });
+  if (!at_stake) co_return base::ok();
+  const Deadline deadline = Deadline::after(timer_.clock(), wire::kCallTime);
+  auto answer = co_await tracker_.may_drop({to_ref(*at_stake)}, deadline);
+  if (!answer) co_return pass(answer);
+  if (answer->front()) co_return base::ok();
+  co_return fail(Errc::busy, "inode {} has bytes here that other files need", inode);
 }
 
 /// Each copier begins elsewhere in the file, so that they find chunks at one another and the source

@@ -183,6 +183,10 @@ Task<bool> mount(Process& process) {
 
 Result<void> open(Process& process) {
   auto opened = process.daemon->open();
+  if (!opened && opened.error().code() == Errc::busy) {
+    return fail(Errc::busy, "{} is in use: let another port listen in {}",
+                process.options.settings.listen.text(), process.path("peerd.toml"));
+  }
   if (!opened) return opened;
   auto control = wire::listen_control(process.loop, *process.timer, process.path("control.sock"));
   if (!control) return std::unexpected(control.error().with("the control socket"));

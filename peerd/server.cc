@@ -86,15 +86,20 @@ Task<Result<wire::WithPayload<wire::ReadBlocksReply>>> Server::read_blocks(
   const std::uint64_t bytes = std::uint64_t{request.block_count} * kBlockBytes;
   auto room = co_await upload_bytes_.acquire(bytes);
   if (!room) co_return pass(room);
-  auto read = [&store = store_, request]() -> Result<cache::Served> {
+  const auto is_here = std::make_shared<bool>(false);
+  auto read = [&store = store_, request, is_here]() -> Result<cache::Served> {
     const auto blob = store.find_content(request.content.id);
+    *is_here = blob != nullptr;
     if (!blob) return fail(Errc::not_found, "that content is not here");
     return blob->serve(to_shape(request.content), request.chunk, request.first_block,
                        request.block_count, request.with_leaves);
   };
   auto served = co_await pool_.run(std::move(read));
   upload_bytes_.release(bytes);
-  if (!served) co_return pass(served);
+  if (!served) {
+    if (!*is_here && on_absent) on_absent(request.content);
+    co_return pass(served);
+  }
   sent_.add(remote, served->data.size());
   wire::WithPayload<wire::ReadBlocksReply> reply;
   reply.message.leaves = std::move(served->leaves);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <functional>
 #include <unordered_map>
 
 #include "base/task.h"
@@ -18,6 +19,9 @@ class Server {
  public:
   /// All outlive it.
   Server(Executor executor, Pool& pool, cache::BlobStore& store, const Members& members);
+
+  /// Called when somebody was sent here for a content of which nothing is here.
+  std::function<void(const wire::ContentRef&)> on_absent;
 
   /// Enters its handlers; the server outlives the router's use.
   void register_on(wire::RpcRouter& router);

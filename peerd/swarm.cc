@@ -148,7 +148,8 @@ Task<void> Swarm::dial(PeerId peer, std::vector<wire::Endpoint> endpoints) {
     const int doublings = std::min(attempt->failures++, 10);
     const Duration pause = std::min<Duration>(kDialBackoffMin * (1 << doublings), kDialBackoffMax);
     attempt->retry_at = timer_.clock().steady() + pause;
-    attempt->error = connection.error();
+    // Whatever went wrong, the peer cannot be reached: a time-out here is none of a request's.
+    attempt->error = Error(Errc::unreachable, connection.error().context());
     attempt->ended.set();
     co_return;
   }

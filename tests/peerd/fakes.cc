@@ -181,9 +181,13 @@ Task<Result<std::vector<wire::Located>>> FakeTracker::locate(std::vector<wire::C
   auto arrived = co_await travel(deadline);
   if (!arrived) co_return pass(arrived);
   std::vector<wire::Located> found;
+  std::size_t layers = 0;
   for (const wire::ContentRef& one : wanted) {
     const auto known = contents.find(one.id);
-    if (known != contents.end()) found.push_back(known->second);
+    if (known == contents.end()) continue;
+    found.push_back(known->second);
+    layers += known->second.layer.size();
+    if (layers >= locate_layers_max) break;
   }
   co_return found;
 }

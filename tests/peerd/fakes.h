@@ -103,6 +103,7 @@ class FakeTracker final : public peerd::Tracker {
   std::set<ContentId> unwanted;
   std::vector<std::vector<wire::Announcement>> announced;
   std::size_t locate_calls = 0;
+  std::size_t locate_layers_max = ~std::size_t{0};  ///< cuts a reply with longer layers
 
   void add(const MadeContent& content);
   void hold(const MadeContent& content, const std::string& peer, bool online = true,

@@ -404,6 +404,24 @@ TEST_F(FetcherTest, asks_the_tracker_for_many_contents_at_once) {
   test::run_virtual_until_done(loop_, time_, group.stop());
 }
 
+TEST_F(FetcherTest, asks_again_for_contents_behind_long_layers) {
+  tracker_.locate_layers_max = 8192;
+  TaskGroup group(loop_.get_executor());
+  std::vector<Place> places;
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    const MadeContent content = offer(100, 2000 + i, {"a"});
+    const auto blob = blob_of(content, 200 + i);
+    // A layer as long as that of a large file, which nobody looks at.
+    tracker_.contents.at(content.shape.content).layer.resize(8192);
+    places.push_back(begin(group, blob, all_of(content)));
+  }
+  ASSERT_TRUE(test::run_virtual(loop_, time_, [&] {
+    return std::ranges::all_of(places, [](const Place& place) { return place->has_value(); });
+  }));
+  for (const Place& place : places) EXPECT_TRUE(**place);
+  test::run_virtual_until_done(loop_, time_, group.stop());
+}
+
 TEST_F(FetcherTest, needs_no_tracker_when_it_knows_the_holders) {
   const MadeContent content = offer(4 * kMiB, 24, {"a"});
   bool has_learned = false;

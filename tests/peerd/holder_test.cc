@@ -154,9 +154,30 @@ TEST_F(HolderTest, follows_to_a_newer_content_of_the_same_file) {
   const MadeContent new_content = test::make_content(2 * kMiB, 6);
   const auto first = order(old_content, 5);
   const auto second = order(new_content, 5);
+  tracker_.may_be_dropped.insert(old_content.shape.content);
   replicator_.copy({first, second});
   ASSERT_TRUE(run_until([&] { return told(new_content).complete && is_idle(); }));
   EXPECT_EQ(store_->find(InodeId(5))->info().shape, new_content.shape);
+}
+
+TEST_F(HolderTest, does_not_give_up_bytes_that_other_files_need_for_a_newer_content) {
+  const MadeContent old_content = test::make_content(2 * kMiB, 51);
+  const MadeContent new_content = test::make_content(2 * kMiB, 52);
+  replicator_.copy({order(old_content, 5)});
+  ASSERT_TRUE(run_until([&] { return told(old_content).complete && is_idle(); }));
+  replicator_.copy({order(new_content, 5)});
+  ASSERT_TRUE(run_until([&] { return told(new_content).order_failed; }));
+  EXPECT_TRUE(store_->find_content(old_content.shape.content));
+}
+
+TEST_F(HolderTest, follows_without_asking_when_another_blob_has_the_bytes) {
+  const MadeContent old_content = test::make_content(2 * kMiB, 53);
+  const MadeContent new_content = test::make_content(2 * kMiB, 54);
+  test::put_content(*store_, InodeId(5), old_content);
+  test::put_content(*store_, InodeId(6), old_content);
+  replicator_.copy({order(new_content, 5)});
+  ASSERT_TRUE(run_until([&] { return told(new_content).complete; }));
+  EXPECT_TRUE(store_->find_content(old_content.shape.content));
 }
 
 TEST_F(HolderTest, begins_bulk_copies_elsewhere_for_each_peer) {

@@ -123,6 +123,17 @@ TEST_F(ServerTest, says_not_found_for_what_is_not_here) {
   EXPECT_EQ(read("member", request(partial, 0, 0, 1)).error().code(), Errc::not_found);
 }
 
+TEST_F(ServerTest, tells_of_a_content_of_which_nothing_is_here) {
+  std::vector<wire::ContentRef> absent;
+  server_.on_absent = [&absent](const wire::ContentRef& content) { absent.push_back(content); };
+  const MadeContent gone = test::make_content(100, 14);
+  EXPECT_FALSE(read("member", request(gone, 0, 0, 1)));
+  const MadeContent partial = test::make_content(3 * kMiB, 15);
+  ASSERT_TRUE(store_->obtain(InodeId(6), partial.shape, partial.layer, cache::Role::cached));
+  EXPECT_FALSE(read("member", request(partial, 0, 0, 1)));
+  EXPECT_EQ(absent, std::vector<wire::ContentRef>{gone.ref()});
+}
+
 TEST_F(ServerTest, refuses_more_requests_of_one_peer_than_its_limit) {
   const MadeContent content = test::make_content(100, 6);
   test::put_content(*store_, InodeId(5), content);
