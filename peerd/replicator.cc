@@ -28,8 +28,8 @@ Duration copy_time(std::uint64_t bytes) {
   return kCopyTime + std::chrono::duration_cast<Duration>(transfer);
 }
 
-/// The other content that the inode's blob holds and that would be lost by following, if this is
-/// the only blob here that holds it. Thread: pool.
+/// The other content that the inode's blob holds whole and that would go by following. Thread:
+/// pool.
 std::optional<cache::Shape> content_at_stake(cache::BlobStore& store, InodeId inode,
                                              const cache::Shape& shape) {
   const auto present = store.find(inode);
@@ -38,10 +38,6 @@ std::optional<cache::Shape> content_at_stake(cache::BlobStore& store, InodeId in
   const bool is_whole_other =
       info.state == cache::BlobState::sealed && info.shape != shape && info.size > 0;
   if (!is_whole_other) return std::nullopt;
-  const auto twin = store.find_content(info.shape.content);
-  if (twin && twin != present && twin->info().state == cache::BlobState::sealed) {
-    return std::nullopt;
-  }
   return info.shape;
 }
 
@@ -157,12 +153,21 @@ Task<Result<void>> Replicator::become_holder(const wire::CopyOrder& order) {
   wire::Located located = order.located;
   auto learned = co_await fetcher_.learn(std::move(located));
   if (!learned) co_return learned;
-  auto agreed = co_await agree_to_follow(inode, shape);
-  if (!agreed) co_return agreed;
+  auto replaced = co_await agree_to_follow(inode, shape);
+  if (!replaced) co_return pass(replaced);
   auto make = [&store = store_, inode, shape, layer] {
     return prepare(store, inode, shape, *layer);
   };
   auto blob = co_await pool_.run(std::move(make));
+  if (*replaced) {
+    // Another blob may hold the same, or this one has stayed after all.
+    const ContentId old = (*replaced)->content;
+    const bool is_here = co_await pool_.run([&store = store_, old] {
+      const auto other = store.find_content(old);
+      return other && other->info().state == cache::BlobState::sealed;
+    });
+    if (is_here) announcer_.complete(to_ref(**replaced));
+  }
   if (!blob) co_return pass(blob);
   const std::shared_ptr<cache::Blob> target = *blob;
   auto fetched = co_await fetch_rotated(target, shape);
@@ -176,14 +181,17 @@ Task<Result<void>> Replicator::become_holder(const wire::CopyOrder& order) {
 }
 
 /// Other files may have the content that this one had before: then our copy of it may be needed.
-Task<Result<void>> Replicator::agree_to_follow(InodeId inode, cache::Shape shape) {
+/// The other content, if there is one; the tracker no longer counts on it here.
+Task<Result<std::optional<cache::Shape>>> Replicator::agree_to_follow(InodeId inode,
+                                                                      cache::Shape shape) {
   auto at_stake = co_await pool_.run(
       [&store = store_, inode, shape] { return content_at_stake(store, inode, shape); });
-  if (!at_stake) co_return base::ok();
+  if (!at_stake) co_return std::optional<cache::Shape>();
   const Deadline deadline = Deadline::after(timer_.clock(), wire::kCallTime);
-  auto answer = co_await tracker_.may_drop({to_ref(*at_stake)}, deadline);
+  std::vector<wire::ContentRef> question{to_ref(*at_stake)};
+  auto answer = co_await tracker_.may_drop(std::move(question), deadline);
   if (!answer) co_return pass(answer);
-  if (answer->front()) co_return base::ok();
+  if (answer->front()) co_return at_stake;
   co_return fail(Errc::busy, "inode {} has bytes here that other files need", inode);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -38,7 +39,7 @@ class Replicator {
   void pump();
   Task<void> carry_out(wire::CopyOrder order);
   Task<Result<void>> become_holder(const wire::CopyOrder& order);
-  Task<Result<void>> agree_to_follow(InodeId inode, cache::Shape shape);
+  Task<Result<std::optional<cache::Shape>>> agree_to_follow(InodeId inode, cache::Shape shape);
   Task<Result<void>> fetch_rotated(std::shared_ptr<cache::Blob> blob, cache::Shape shape);
   Task<void> carry_out_release(std::vector<wire::ReleaseOrder> orders);
   Task<void> carry_out_drop(std::vector<wire::ContentRef> contents);

@@ -79,7 +79,8 @@ Task<Result<wire::WithPayload<wire::ReadBlocksReply>>> FakePeers::read_blocks(
   const bool is_stalled = peer.way == FakePeer::Way::stalls;
   const SteadyTime due = is_stalled ? SteadyTime::max() : timer_.clock().steady() + peer.delay;
   const bool is_late = due > deadline.at;
-  auto waited = co_await timer_.wait_until(is_late ? deadline.at : due);
+  const SteadyTime until = std::min(due, deadline.at);
+  auto waited = co_await timer_.wait_until(until);
   --peer.in_flight;
   if (!waited) co_return pass(waited);
   if (is_late) co_return fail(Errc::timed_out, "no answer");
@@ -169,7 +170,8 @@ std::map<ContentId, wire::Announcement> FakeTracker::last_words() const {
 Task<Result<void>> FakeTracker::travel(Deadline deadline) {
   const SteadyTime due = timer_.clock().steady() + delay;
   const bool is_late = is_away || due > deadline.at;
-  auto waited = co_await timer_.wait_until(is_late ? deadline.at : due);
+  const SteadyTime until = is_late ? deadline.at : due;
+  auto waited = co_await timer_.wait_until(until);
   if (!waited) co_return waited;
   if (is_late) co_return fail(Errc::unreachable, "no tracker");
   co_return base::ok();

@@ -170,14 +170,16 @@ TEST_F(HolderTest, does_not_give_up_bytes_that_other_files_need_for_a_newer_cont
   EXPECT_TRUE(store_->find_content(old_content.shape.content));
 }
 
-TEST_F(HolderTest, follows_without_asking_when_another_blob_has_the_bytes) {
+TEST_F(HolderTest, says_that_another_blob_still_has_the_bytes_that_one_gave_up) {
   const MadeContent old_content = test::make_content(2 * kMiB, 53);
   const MadeContent new_content = test::make_content(2 * kMiB, 54);
   test::put_content(*store_, InodeId(5), old_content);
   test::put_content(*store_, InodeId(6), old_content);
+  tracker_.may_be_dropped.insert(old_content.shape.content);
   replicator_.copy({order(new_content, 5)});
   ASSERT_TRUE(run_until([&] { return told(new_content).complete; }));
   EXPECT_TRUE(store_->find_content(old_content.shape.content));
+  EXPECT_TRUE(told(old_content).complete);
 }
 
 TEST_F(HolderTest, begins_bulk_copies_elsewhere_for_each_peer) {
