@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "tracker/handlers.h"
 
 namespace shoal::tracker {
@@ -207,11 +208,14 @@ void Core::settle() {
 
 std::vector<Output> Core::commit() {
   State& state = state_;
-  forget_sessions(state);
+  if (state.now.steady >= state.forget_again) forget_sessions(state);
   state.census.flush(state.store);
   auto committed = state.store.commit();
   if (!committed) return fail_batch(committed.error());
-  state.unforgotten.clear();
+  if (state.now.steady >= state.forget_again) state.unforgotten.clear();
+  if (!state.touched.empty() && std::exchange(state.is_refused, false)) {
+    base::log_info("the database accepts changes again");
+  }
   for (const WorkId id : state.touched) {
     Work* work = state.works.find(id);
     auto* mutate = work == nullptr ? nullptr : std::get_if<MutateWork>(&work->task);

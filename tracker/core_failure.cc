@@ -9,6 +9,12 @@
 #include "tracker/handlers.h"
 
 namespace shoal::tracker {
+namespace {
+
+/// Rows of ended sessions are not worth failing every transaction for while the disk is full.
+constexpr Duration kForgetPause = std::chrono::seconds(1);
+
+}  // namespace
 
 /// A change that took part: what was committed in earlier transactions stays answered.
 void Core::fail_work(Work& work, const Error& error) {
@@ -38,8 +44,10 @@ void Core::fail_work(Work& work, const Error& error) {
 
 std::vector<Output> Core::fail_batch(const Error& error) {
   State& state = state_;
-  base::log_error("The database refused a transaction: {}. Changes fail until it accepts them.",
-                  error.message());
+  if (!std::exchange(state.is_refused, true)) {
+    base::log_error("changes fail, the database does not accept them: {}", error.message());
+  }
+  if (!state.unforgotten.empty()) state.forget_again = state.now.steady + kForgetPause;
   state.undo.undo_all();
   state.undo.forget();
   state.census.load(state.store);

@@ -75,7 +75,7 @@ class Audience {
   /// Sessions that may have files open which they watch no directory of.
   void tell_all_doubtful(const TouchedInode& touched) {
     for (const auto& [id, session] : state_.sessions.all()) {
-      if (session->asked_about_all_orphans) tell(id, touched);
+      if (touched.inode < session->doubtful_below) tell(id, touched);
     }
   }
 
@@ -127,6 +127,8 @@ bool invalidate(State& state, Work& work, const Footprint& footprint) {
     message.stale = std::move(stale);
     invalidation.awaited[id] = send_event(state, *session, std::move(message), work.id, 0);
   }
+  // Whoever waits for the bytes may be among those asked now, and then must not wait any more.
+  if (!is_clear) state.works.wake_end_waiters(work.id);
   return is_clear;
 }
 

@@ -17,7 +17,7 @@ struct Member {
   SessionId session;         ///< its living session, if any
   ConnectionId connection;   ///< of that session; set means online
   SteadyTime offline_since;  ///< while it is not online
-  /// An earlier session ran out while files may have been open: asked about every orphan.
+  /// An earlier session ran out while files may have been open.
   bool lost_session = false;
 
   bool is_online() const { return static_cast<bool>(connection); }

@@ -28,12 +28,15 @@ Result<void> check_introduction(const wire::OpenSession& request) {
   return {};
 }
 
+/// All inodes so far have smaller numbers.
+InodeId next_inode(State& state) { return InodeId(state.store.number(Number::next_inode)); }
+
 Session& begin_session(State& state, Member& member) {
   const SessionId id(state.store.number(Number::next_session));
   state.store.set_number(Number::next_session, id.value() + 1);
   state.store.add_session({id, member.row.key});
   Session& session = state.sessions.add(id, member.row.key);
-  session.asked_about_all_orphans = member.lost_session;
+  if (member.lost_session) session.doubtful_below = next_inode(state);
   state.undo.add([&state, id, key = member.row.key] {
     state.watches.forget_session(id);
     state.sessions.remove(id);
@@ -145,7 +148,7 @@ void on_open_session(State& state, ConnectionId connection, Token token,
     session = &begin_session(state, *member);
   }
   if (resumes) take_reclaims(state, *session, request.reclaims);
-  if (state.missing.erase(session->id) > 0) session->asked_about_all_orphans = true;
+  if (state.missing.erase(session->id) > 0) session->doubtful_below = next_inode(state);
   introduce(state, *member, *session, connection, request);
   send_again(state, *session);
 
@@ -179,7 +182,7 @@ void on_heartbeat(State& state, Session& session, Token token, const wire::Heart
 }
 
 void on_allocate_inodes(State& state, Session& session, Token token) {
-  const InodeId first(state.store.number(Number::next_inode));
+  const InodeId first = next_inode(state);
   state.store.set_number(Number::next_inode, first.value() + wire::kInodeRange);
   state.store.add_inode_range(first, wire::kInodeRange, session.peer);
   state.reply(token, wire::AllocateInodesReply{first, wire::kInodeRange});

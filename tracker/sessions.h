@@ -29,8 +29,9 @@ struct Session {
   PeerKey peer;
   ConnectionId connection;  ///< none while the peer reconnects
   SteadyTime lease_end;
-  /// May have files open that it watches no directory of: asked about every orphan.
-  bool asked_about_all_orphans = false;
+  /// May have files with smaller numbers open that it watches no directory of: asked about each
+  /// of those that loses its last name.
+  InodeId doubtful_below;
   std::uint64_t last_event = 0;
   std::map<EventId, OpenEvent> events;
   /// Operations below and at this number have been seen; greater ones are new.

@@ -73,8 +73,11 @@ struct State {
   std::vector<Request> reads;     ///< requests answered without a change
   std::vector<Release> releases;  ///< contents that lost their last reference
   bool members_changed = false;
-  /// Sessions that have ended but whose rows may still be there: see Core::finish().
+  /// Sessions that have ended but whose rows are still there, and when to try again if removing
+  /// them has failed.
   std::set<SessionId> unforgotten;
+  SteadyTime forget_again;
+  bool is_refused = false;  ///< the last transaction with changes could not be committed
 
   bool in_grace() const { return !missing.empty() && now.steady < grace_end; }
 

@@ -96,7 +96,11 @@ void Works::unlock(Work& work) {
     }
     *invalidation = {};
   }
-  const auto [first, last] = end_waiters_.equal_range(work.id);
+  wake_end_waiters(work.id);
+}
+
+void Works::wake_end_waiters(WorkId pending) {
+  const auto [first, last] = end_waiters_.equal_range(pending);
   for (auto waiter = first; waiter != last; ++waiter) wake(waiter->second);
   end_waiters_.erase(first, last);
 }

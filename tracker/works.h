@@ -98,6 +98,8 @@ class Works {
   void forget_dropped(SessionId session, const Footprint& footprint, WorkId except);
   /// Wakes `waiter` when the operation that `pending` is at has ended.
   void wait_for_end(WorkId pending, WorkId waiter) { end_waiters_.emplace(pending, waiter); }
+  /// They look again whether they have to wait.
+  void wake_end_waiters(WorkId pending);
 
   std::size_t size() const { return works_.size(); }
 

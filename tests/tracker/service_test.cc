@@ -333,8 +333,8 @@ Task<void> mutate_while_breaking(Swarm& swarm, wire::TrackerClient& client, int 
 TEST(service, makes_every_change_once_though_connections_break) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
-      Listening in_a;
-  Swarm swarm(seed);
+    Listening in_a;
+    Swarm swarm(seed);
     wire::TrackerClient& a = swarm.add_peer("10.0.0.2", in_a);
     swarm.run(start(swarm, a));
     swarm.run(mutate_while_breaking(swarm, a, 100));

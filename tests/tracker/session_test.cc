@@ -196,6 +196,29 @@ TEST_F(Restart, files_that_were_open_before_are_still_asked_about) {
   EXPECT_TRUE(b.get(file));
 }
 
+TEST_F(Restart, files_made_since_are_nobody_elses_business) {
+  rig.restart();
+  a.open(true);
+  b.open(true);
+  auto range = a.call(wire::AllocateInodes{});
+  wire::Create create = a.creation(kRootInode, "new");
+  create.inode = range->first;
+  ASSERT_TRUE(a.change(create));
+  b.dropped.clear();
+  ASSERT_TRUE(a.change(wire::Unlink{kRootInode, "new", false}));
+  EXPECT_TRUE(b.dropped.empty());
+}
+
+TEST_F(Restart, a_full_disk_does_not_keep_ended_sessions_from_going) {
+  rig.memory().fail_next_commit(Error(Errc::no_space, "full"));
+  b.disconnect(true);
+  EXPECT_TRUE(a.lookup(kRootInode, "x"));
+  EXPECT_EQ(rig.store().sessions().size(), 2U);
+  rig.advance(std::chrono::seconds(2));
+  rig.tick();
+  EXPECT_EQ(rig.store().sessions().size(), 1U);
+}
+
 TEST_F(Restart, orphans_of_sessions_that_never_return_are_removed) {
   const InodeId file = *b.create(kRootInode, "file");
   ASSERT_TRUE(b.change(wire::Unlink{kRootInode, "file", true}));

@@ -255,6 +255,39 @@ TEST_F(Watch, bytes_wait_for_a_pending_change_only_once_it_was_answered) {
   EXPECT_TRUE((*after)->record.cacheable);
 }
 
+TEST_F(Watch, whoever_is_asked_again_does_not_wait_for_bytes_any_more) {
+  const InodeId file = *a.create(kRootInode, "file");
+  ASSERT_TRUE(a.publish(file, 0, made_up_content(1)));
+  TestPeer& c = rig.join("c");
+  for (TestPeer* peer : {&b, &c}) ASSERT_TRUE(peer->lookup(kRootInode, "file"));
+  c.inbox.clear();
+  c.answers = false;
+  wire::Publish publish;
+  publish.inode = file;
+  publish.version = 1;
+  publish.content = made_up_content(2);
+  const Token published = a.send_change(publish);
+  const Token read = b.send(wire::GetInode{file, true});
+  EXPECT_FALSE(b.result<wire::GetInode>(read));
+  // b changes the file itself, which c lets pass first: what b answered before does not count now.
+  const Token marked = b.send_change(wire::SetXattr{file, "user.x", {}, 0});
+  b.answers = false;
+  ASSERT_EQ(c.count_events(), 2U);
+  const Push first = c.inbox.front();
+  c.inbox.pop_front();
+  c.answer_all();
+  ASSERT_TRUE(b.change_result(marked));
+  c.inbox.push_back(first);
+  c.answer_all();
+  ASSERT_EQ(b.count_events(), 1U);
+  auto old = b.result<wire::GetInode>(read);
+  ASSERT_TRUE(old && *old);
+  EXPECT_EQ((*old)->record.content, made_up_content(1));
+  EXPECT_FALSE((*old)->record.cacheable);
+  b.answer_all();
+  EXPECT_TRUE(a.change_result(published));
+}
+
 TEST_F(Watch, a_failed_commit_leaves_nothing_behind) {
   ASSERT_TRUE(a.lookup(kRootInode, "x"));
   wire::Create create = a.creation(kRootInode, "x");
