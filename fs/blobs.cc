@@ -48,12 +48,20 @@ Task<Result<std::shared_ptr<cache::Blob>>> obtain_blob(Core* core, InodeId inode
   co_return blob;
 }
 
-Task<void> end_working(Core* core, InodeId inode, std::shared_ptr<cache::Blob> blob) {
+Task<void> end_working(Core* core, std::shared_ptr<OpenFile> file,
+                       std::shared_ptr<cache::Blob> blob) {
   cache::BlobStore& store = core->env.store;
-  co_await core->env.pool.run([&store, inode, blob] {
-    if (blob->info().state != cache::BlobState::working) return;
-    const auto sealed = blob->seal(false);
-    if (!sealed) (void)store.remove(inode);
+  const InodeId inode = file->inode();
+  const bool is_kept = co_await core->env.pool.run([&store, inode, blob] {
+    if (blob->info().state != cache::BlobState::working) return true;
+    if (blob->seal(false)) return true;
+    (void)store.remove(inode);
+    return false;
+  });
+  if (is_kept) co_return;
+  // What is written to a blob that the store has forgotten, nobody could ever fetch.
+  file->update([&](FileState& state) {
+    if (state.blob == blob) state.blob.reset();
   });
 }
 

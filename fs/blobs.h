@@ -18,8 +18,10 @@ Task<Result<std::shared_ptr<cache::Blob>>> obtain_blob(Core* core, InodeId inode
                                                        wire::ContentRef content);
 
 /// Ends the working state of a blob that was opened for change and not changed, so that it can turn
-/// to another content; one that cannot be sealed is dropped. Shape: as obtain_blob.
-Task<void> end_working(Core* core, InodeId inode, std::shared_ptr<cache::Blob> blob);
+/// to another content; one that cannot be sealed is dropped, also
+/// from the file's state. Shape: the caller holds serial().
+Task<void> end_working(Core* core, std::shared_ptr<OpenFile> file,
+                       std::shared_ptr<cache::Blob> blob);
 
 /// Fetches what is absent of [offset, offset + length), with the read budget for each piece of it.
 Task<Result<void>> fetch_missing(Core* core, std::shared_ptr<cache::Blob> blob,

@@ -29,10 +29,8 @@ Task<std::optional<wire::ContentRef>> shareable(Core* core, std::shared_ptr<Open
 Task<Result<void>> publish_shared(Core* core, std::shared_ptr<OpenFile> target,
                                   wire::ContentRef content, std::vector<Digest> layer,
                                   std::uint64_t allocated_bytes, Deadline deadline) {
-  auto guard = co_await base::with_deadline(core->env.timer, deadline, target->serial().lock());
+  auto guard = co_await lock_to_write(core, target, deadline);
   if (!guard) co_return pass(std::move(guard));
-  Result<void> acquired = co_await acquire_locked(core, target, deadline);
-  if (!acquired) co_return acquired;
   auto exclusion = co_await target->exclude(OpenFile::Excluded::everything);
   if (!exclusion) co_return pass(std::move(exclusion));
   const FileState state = target->state();

@@ -19,6 +19,10 @@ constexpr std::chrono::milliseconds kNamePatience{100};
 /// The same where the kernel cannot drop all names: then the event is answered all the same.
 constexpr std::chrono::seconds kNamePatienceAtMost{3};
 
+/// The answer to a request of ours that was sent before an event comes before it.
+constexpr std::chrono::milliseconds kGrantPatience{50};
+constexpr std::chrono::milliseconds kAppendPause{1};
+
 void count_unclear(const char* what, InodeId inode) {
   static base::Counter& unclear = base::counter("shoal_kernel_caches_unclear_total");
   unclear.add();
@@ -126,11 +130,27 @@ wire::RecallReply tell(const FileState& state) {
 Task<Result<wire::RecallReply>> recall(Core* core, wire::Recall event) {
   const std::shared_ptr<OpenFile> file = core->table.find_file(event.inode);
   if (!file) co_return wire::RecallReply{};
-  const FileState seen = file->state();
+  FileState seen = file->state();
+  if (!seen.is_delegated && file->is_acquiring()) {
+    // Granted to a request of ours whose answer came just before: it is used first. Or what is
+    // meant is an earlier delegation, which we gave back.
+    const Result<void> acquired = co_await base::with_deadline(
+        core->env.timer, Deadline::after(core->clock(), kGrantPatience),
+        file->wait_until_acquired());
+    if (!acquired) {
+      file->void_acquisition();
+      co_return wire::RecallReply{};
+    }
+    seen = file->state();
+  }
   // Told from memory, without waiting for a publish that may be under way.
   if (!event.publish && seen.is_delegated && seen.is_dirty) co_return tell(seen);
   // Bytes written through a mapping are still with the kernel.
   if (event.publish) co_await flush_mapped_pages(core, file);
+  while (file->expects_more(core->clock().steady())) {
+    const Result<void> waited = co_await core->env.timer.wait_for(kAppendPause);
+    if (!waited) co_return pass(waited);
+  }
   auto guard = co_await file->serial().lock();
   if (!guard) co_return pass(std::move(guard));
   const FileState state = file->state();
@@ -148,7 +168,7 @@ Task<Result<wire::RecallReply>> recall(Core* core, wire::Recall event) {
     });
     if (released) {
       // Opened for change, but not changed: whole again, so that others can fetch it.
-      if (state.is_working && state.blob) co_await end_working(core, event.inode, state.blob);
+      if (state.is_working && state.blob) co_await end_working(core, file, state.blob);
       co_return wire::RecallReply{};
     }
   }

@@ -17,7 +17,7 @@ namespace {
 
 /// Calls that wait for the kernel: one that is stuck must not hold up the others.
 constexpr unsigned kQuickThreads = 2;
-constexpr unsigned kPageThreads = 4;
+constexpr unsigned kPageThreads = 12;
 constexpr std::chrono::seconds kInitTime{20};
 /// How long a lazily detached mount may still be served for those who have files open.
 constexpr std::chrono::seconds kLazyTime{2};

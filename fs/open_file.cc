@@ -13,6 +13,8 @@ OpenFile::OpenFile(InodeId inode, Executor executor)
     : inode_(inode),
       executor_(executor),
       serial_(executor),
+      acquiring_(executor),
+      acquired_(executor),
       drained_(executor),
       free_(executor),
       reads_released_(std::move(executor)) {}
@@ -105,6 +107,35 @@ void OpenFile::end_exclusion() {
     excluded_ = Excluded::nothing;
   }
   free_.pulse();
+}
+
+void OpenFile::begin_acquiring() {
+  is_acquiring_ = true;
+  was_recalled_ = false;
+}
+
+bool OpenFile::end_acquiring() {
+  is_acquiring_ = false;
+  acquired_.pulse();
+  return !was_recalled_;
+}
+
+Task<Result<void>> OpenFile::wait_until_acquired() {
+  while (is_acquiring_) {
+    Result<void> woken = co_await acquired_.wait();
+    if (!woken) co_return woken;
+  }
+  co_return Result<void>{};
+}
+
+void OpenFile::appended(std::uint64_t end, SteadyTime now) {
+  constexpr std::uint64_t kPageBytes = 4096;
+  constexpr std::chrono::milliseconds kRest{10};
+  append_until_ = end % kPageBytes == 0 ? (now + kRest).time_since_epoch().count() : 0;
+}
+
+bool OpenFile::expects_more(SteadyTime now) const {
+  return now.time_since_epoch().count() < append_until_.load();
 }
 
 void OpenFile::hold_reads() { read_holds_.fetch_add(1); }

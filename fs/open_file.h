@@ -10,6 +10,7 @@
 #include "base/mutex.h"
 #include "base/task.h"
 #include "cache/blob.h"
+#include "fs/notifier.h"
 #include "fs/readahead.h"
 #include "wire/records.h"
 
@@ -96,8 +97,30 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   /// Keeps new users of the kind out and returns when those inside have ended; they are at the
   /// disk only. Errors: canceled.
   Task<Result<Exclusion>> exclude(Excluded kind);
-  /// One at a time: acquiring the delegation, publishing, truncating, turning to another content.
+  /// One at a time: beginning to write, publishing, truncating, turning to another content. Never
+  /// held while the tracker is asked for the delegation: reads wait for it, and the tracker may
+  /// wait for their pages.
   base::AsyncMutex& serial() { return serial_; }
+
+  // -- acquiring the delegation. Thread: loop
+  // --------------------------------------------------------
+
+  /// One request for it at a time.
+  base::AsyncMutex& acquiring() { return acquiring_; }
+  void begin_acquiring();
+  /// False when what was granted is void: see void_acquisition().
+  bool end_acquiring();
+  bool is_acquiring() const { return is_acquiring_; }
+  /// Returns when no request is under way. Errors: canceled.
+  Task<Result<void>> wait_until_acquired();
+  /// The tracker is told that nothing is held here; a grant that is on its way must not count.
+  void void_acquisition() { was_recalled_ = true; }
+
+  /// The kernel cuts what a program appends at the end of a page that it does not have, and sends
+  /// the rest right behind: the delegation should stay that long, or the program's line gets torn.
+  /// end: where the kernel thinks that the bytes end. Thread: any.
+  void appended(std::uint64_t end, SteadyTime now);
+  bool expects_more(SteadyTime now) const;
 
   // -- what the kernel's pages may hold: see pages.h
   // ------------------------------------------------
@@ -116,6 +139,10 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   /// now: pages went a short while ago, and something was read since.
   bool pages_in_doubt(SteadyTime now) const;
 
+  /// A drop that is stuck behind a page of an unanswered write; the next one need not repeat it.
+  /// Thread: loop.
+  std::shared_ptr<Notifier::Pending> stuck_drop;
+
   /// A write that is not answered, so that its last page may be locked in the kernel.
   void set_waiting_write(std::optional<ByteRange> range);
   std::optional<ByteRange> waiting_write() const;
@@ -132,6 +159,10 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   const InodeId inode_;
   const Executor executor_;
   base::AsyncMutex serial_;
+  base::AsyncMutex acquiring_;
+  base::Signal acquired_;
+  bool is_acquiring_ = false;
+  bool was_recalled_ = false;
   base::Signal drained_;
   base::Signal free_;
   base::Signal reads_released_;
@@ -139,6 +170,7 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   std::atomic<int> mappable_{0};
   std::atomic<std::uint64_t> reads_begun_{0};
   std::atomic<std::uint64_t> reads_at_drop_{0};
+  std::atomic<std::int64_t> append_until_{0};
   std::atomic<std::int64_t> last_drop_{0};  ///< steady nanoseconds; 0: never
 
   mutable base::Mutex mutex_;

@@ -12,7 +12,9 @@ using Job = Notifier::Job;
 constexpr std::uint64_t kPageBytes = 4096;
 /// Then a page is taken to be locked by a request that waits for us.
 constexpr std::chrono::milliseconds kPatience{30};
-constexpr std::chrono::milliseconds kOwnPatience{10};
+constexpr std::chrono::milliseconds kOwnPatience{5};
+/// For a read that waits for the network, until it is looked again whether a write is in the way.
+constexpr std::chrono::milliseconds kReadPatience{500};
 constexpr std::chrono::seconds kMargin{2};
 /// How much longer reads are held than the event's handler runs.
 constexpr std::chrono::milliseconds kHoldOver{1};
@@ -29,31 +31,47 @@ Task<void> release_later(Core* core, std::shared_ptr<OpenFile> file) {
   file->release_reads();
 }
 
-/// Drops the pages around the one that an unanswered write may hold locked. That page holds nothing
-/// but what is being written: the kernel locks it only while it is not filled from the file.
-Task<bool> drop_around(Core* core, InodeId inode, ByteRange write, Deadline deadline) {
-  const std::uint64_t locked = page_of(write.end - 1);
+/// Drops all pages beside an unanswered write, which may hold its last page locked. Such a page
+/// holds nothing but what is being written, for the kernel locks it only while it is not filled
+/// from the file; so that one is not waited for. False when others are locked too.
+Task<bool> drop_around(Core* core, std::shared_ptr<OpenFile> file, ByteRange write) {
+  const InodeId inode = file->inode();
+  const std::uint64_t last = page_of(write.end - 1);
+  const Deadline patience = Deadline::after(core->clock(), kPatience);
   std::vector<std::shared_ptr<Notifier::Pending>> parts;
-  if (locked > 0) parts.push_back(submit(*core, inode, {0, locked}));
-  parts.push_back(submit(*core, inode, {locked + kPageBytes, 0}));
+  if (last > 0) parts.push_back(submit(*core, inode, {0, last}));
+  parts.push_back(submit(*core, inode, {last + kPageBytes, 0}));
+  if (!file->stuck_drop || file->stuck_drop->is_done()) {
+    file->stuck_drop = submit(*core, inode, {last, last + kPageBytes});
+  }
   bool all_done = true;
   for (const auto& part : parts) {
-    const bool done = co_await core->notifier.finished(part, deadline);
+    const bool done = co_await core->notifier.finished(part, patience);
     all_done = all_done && done;
   }
+  const auto own = file->stuck_drop;
+  const bool own_done =
+      co_await core->notifier.finished(own, Deadline::after(core->clock(), kOwnPatience));
+  (void)own_done;
   co_return all_done;
 }
 
-/// Waits for a drop that was handed in, or does without the page that a write of ours holds.
-Task<bool> await_drop(Core* core, InodeId inode, std::shared_ptr<Notifier::Pending> pending,
-                      Deadline deadline) {
-  const Deadline patience = Deadline::after(core->clock(), kPatience).earlier(deadline);
-  const bool done = co_await core->notifier.finished(pending, patience);
-  if (done) co_return true;
+/// One drop of all pages. False when somebody keeps one locked; pending is then what to wait for.
+Task<bool> drop_once(Core* core, InodeId inode, std::shared_ptr<Notifier::Pending>* pending) {
   const std::shared_ptr<OpenFile> file = core->table.find_file(inode);
-  const auto waiting = file ? file->waiting_write() : std::nullopt;
+  auto waiting = file ? file->waiting_write() : std::nullopt;
+  if (waiting) {
+    const bool done = co_await drop_around(core, file, *waiting);
+    co_return done;
+  }
+  *pending = submit(*core, inode, {0, 0});
+  const bool done =
+      co_await core->notifier.finished(*pending, Deadline::after(core->clock(), kPatience));
+  if (done) co_return true;
+  waiting = file ? file->waiting_write() : std::nullopt;  // it may have come just now
   if (!waiting) co_return false;
-  const bool around = co_await drop_around(core, inode, *waiting, patience);
+  file->stuck_drop = *pending;
+  const bool around = co_await drop_around(core, file, *waiting);
   co_return around;
 }
 
@@ -97,17 +115,17 @@ Task<Result<void>> drop_pages(Core* core, InodeId inode, std::vector<ReadHold>* 
     std::shared_ptr<Notifier::Pending> pending;
     {
       ReadHold hold(*core, file);
-      pending = submit(*core, inode, {0, 0});
-      const bool done = co_await await_drop(core, inode, pending, deadline);
+      const bool done = co_await drop_once(core, inode, &pending);
       if (done) {
         holds->push_back(std::move(hold));
         co_return Result<void>{};
       }
     }
     // A held read may be in the way: those in there get the old content, and go with the next drop.
-    bool done = false;
-    while (!done && !deadline.has_passed(core->clock())) {
-      done = co_await await_drop(core, inode, pending, deadline);
+    const Deadline patience = Deadline::after(core->clock(), kReadPatience).earlier(deadline);
+    if (pending) {
+      const bool done = co_await core->notifier.finished(pending, patience);
+      (void)done;
     }
   }
   count_unclear(inode);
@@ -118,9 +136,13 @@ Task<void> flush_mapped_pages(Core* core, std::shared_ptr<OpenFile> file) {
   if (!file->may_be_mapped()) co_return;
   const Deadline deadline = Deadline::after(core->clock(), core->options.read_budget);
   file->pages_dropping(core->clock().steady());
-  auto pending = submit(*core, file->inode(), {0, 0});
   while (!deadline.has_passed(core->clock())) {
-    const bool done = co_await await_drop(core, file->inode(), pending, deadline);
+    std::shared_ptr<Notifier::Pending> pending;
+    bool done = co_await drop_once(core, file->inode(), &pending);
+    if (!done && pending) {
+      done = co_await core->notifier.finished(
+          pending, Deadline::after(core->clock(), kReadPatience).earlier(deadline));
+    }
     if (done) co_return;
   }
   count_unclear(file->inode());

@@ -73,7 +73,7 @@ Task<Result<void>> publish_nothing(Core* core, std::shared_ptr<OpenFile> file,
     });
     if (!is_clean) co_return fail(Errc::busy, "written meanwhile");  // the caller goes on
     // Opened for change, but not changed: whole again.
-    if (state.is_working && state.blob) co_await end_working(core, file->inode(), state.blob);
+    if (state.is_working && state.blob) co_await end_working(core, file, state.blob);
   }
   auto returned =
       co_await core->tracker.ask(wire::ReturnDelegation{file->inode()}, publish_deadline(*core));
@@ -115,14 +115,13 @@ Task<Result<void>> send_publish(Core* core, std::shared_ptr<OpenFile> file, File
 
 Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
                                   PublishOptions options) {
-  if (file->state().is_dirty) {
-    Result<void> acquired = co_await acquire_locked(core, file, publish_deadline(*core));
-    if (!acquired) co_return acquired;
-  }
   if (!file->state().is_dirty) {
     Result<void> nothing = co_await publish_nothing(core, file, options);
     const bool is_busy = !nothing && nothing.error().code() == Errc::busy;
     if (!is_busy) co_return nothing;
+  }
+  if (!core->may_write(file->state())) {
+    co_return fail(Errc::stale, "inode {} is not ours to publish at this moment", file->inode());
   }
   auto exclusion = co_await complete_and_exclude(core, file);
   if (!exclusion) co_return pass(std::move(exclusion));
@@ -149,26 +148,51 @@ Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
 }
 
 Task<Result<void>> publish(Core* core, std::shared_ptr<OpenFile> file, PublishOptions options) {
-  auto guard = co_await file->serial().lock();
-  if (!guard) co_return pass(std::move(guard));
-  Result<void> published = co_await publish_locked(core, file, options);
-  co_return published;
+  const Deadline deadline = publish_deadline(*core);
+  for (;;) {
+    if (file->state().is_dirty) {
+      Result<void> acquired = co_await acquire(core, file, deadline);
+      if (!acquired) co_return acquired;
+    }
+    auto guard = co_await file->serial().lock();
+    if (!guard) co_return pass(std::move(guard));
+    Result<void> published = co_await publish_locked(core, file, options);
+    const bool is_lost = !published && published.error().code() == Errc::stale;
+    if (!is_lost || deadline.has_passed(core->clock())) co_return published;
+  }
 }
 
 namespace {
 
+/// A file that never had a content but the empty one: nobody else can have read what is here.
+bool is_private(const FileState& state) {
+  return state.is_dirty && state.content.id.is_empty() && !state.sealed_as;
+}
+
+/// The last handle on an unlinked file is closed. Other peers may have it open: then what it holds
+/// is published for them, and what was published before stays until the tracker releases it.
 Task<void> let_orphan_go(Core* core, std::shared_ptr<OpenFile> file) {
+  Result<void> published{};
+  const FileState before = file->state();
+  if (before.is_dirty && !is_private(before)) {
+    published = co_await publish(core, file, {false, true});
+  }
   auto guard = co_await file->serial().lock();
   if (!guard) co_return;
   cache::BlobStore& store = core->env.store;
   const InodeId inode = file->inode();
-  file->update([](FileState& state) { state = FileState{}; });
-  const Result<void> removed =
-      co_await core->env.pool.run([&store, inode] { return store.remove(inode); });
-  if (!removed) {
-    base::log_warning("an unlinked file's blob stays inode={} reason={}", inode,
-                      removed.error().message());
+  const FileState state = file->state();
+  if (!state.is_dirty && state.is_working && state.blob) {
+    co_await end_working(core, file, state.blob);
+  } else if (!published || is_private(state)) {
+    const Result<void> removed =
+        co_await core->env.pool.run([&store, inode] { return store.remove(inode); });
+    if (!removed) {
+      base::log_warning("an unlinked file's blob stays inode={} reason={}", inode,
+                        removed.error().message());
+    }
   }
+  file->update([](FileState& changed) { changed = FileState{}; });
   auto closed = co_await core->tracker.ask(wire::CloseOrphan{inode}, core->metadata_deadline());
   (void)closed;  // otherwise the tracker lets it go with the session
 }

@@ -16,7 +16,7 @@ struct PublishOptions {
 /// meanwhile. After a failure the working copy stays, and housekeep() tries again.
 /// Errors: unreachable or timed_out (blocks of the base are missing), no_space, io, conflict.
 Task<Result<void>> publish(Core* core, std::shared_ptr<OpenFile> file, PublishOptions options);
-/// Shape: the caller holds the file's serial().
+/// Shape: the caller holds the file's serial(). Errors: stale too: without the delegation.
 Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
                                   PublishOptions options);
 

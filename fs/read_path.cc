@@ -58,19 +58,22 @@ std::optional<ReadView> view_in_memory(const Core& core, const OpenFile& file) {
 
 Task<Result<ReadView>> make_view(Core* core, std::shared_ptr<OpenFile> file, bool with_refresh,
                                  Deadline deadline) {
+  if (file->state().is_dirty && !core->may_write(file->state())) {
+    // Our bytes are not published and the right to them is in doubt.
+    Result<void> acquired = co_await acquire(core, file, deadline);
+    if (!acquired && file->state().is_dirty) co_return pass(std::move(acquired));
+  }
   auto guard = co_await base::with_deadline(core->env.timer, deadline, file->serial().lock());
   if (!guard) co_return pass(std::move(guard));
   if (!with_refresh) {
     auto view = view_in_memory(*core, *file);
     if (view) co_return std::move(*view);
   }
-  if (file->state().is_dirty && !core->may_write(file->state())) {
-    // Our bytes are not published and the right to them is in doubt.
-    Result<void> acquired = co_await acquire_locked(core, file, deadline);
-    if (!acquired && !file->state().write_error) co_return pass(std::move(acquired));
-  }
   wire::InodeRecord record;
   const FileState before = file->state();
+  if (before.is_dirty && !core->may_write(before)) {
+    co_return fail(Errc::not_found, "the right to inode {} was lost again", file->inode());
+  }
   if (core->may_write(before)) {
     record.content = before.content;
     record.version = before.version;
@@ -85,7 +88,7 @@ Task<Result<ReadView>> make_view(Core* core, std::shared_ptr<OpenFile> file, boo
 
   auto exclusion = co_await file->exclude(OpenFile::Excluded::everything);
   if (!exclusion) co_return pass(std::move(exclusion));
-  if (before.is_working && before.blob) co_await end_working(core, file->inode(), before.blob);
+  if (before.is_working && before.blob) co_await end_working(core, file, before.blob);
   std::shared_ptr<cache::Blob> blob;
   if (!record.content.id.is_empty()) {
     auto obtained = co_await obtain_blob(core, file->inode(), record.content);

@@ -26,31 +26,28 @@ void note_change(const Core& core, OpenFile& file, std::uint64_t end) {
   });
 }
 
-Task<Result<void>> acquire_locked(Core* core, std::shared_ptr<OpenFile> file, Deadline deadline) {
-  if (core->may_write(file->state())) co_return Result<void>{};
-  const std::uint64_t generation = core->tracker.session_generation();
-  auto record = co_await core->volume.delegate(file->inode(), deadline);
-  if (!record) co_return pass(std::move(record));
-  if (!record->delegated) {
-    co_return fail(Errc::internal, "the tracker did not delegate inode {}", file->inode());
-  }
+namespace {
+
+/// Takes over what the tracker granted. Shape: the caller holds serial().
+Task<Result<void>> take_grant(Core* core, std::shared_ptr<OpenFile> file, wire::InodeRecord record,
+                              std::uint64_t generation) {
   const FileState before = file->state();
-  const bool moved_on = before.has_content && before.content.id != record->content.id;
-  if (before.is_dirty && moved_on && !before.is_published_as(record->content)) {
+  const bool moved_on = before.has_content && before.content.id != record.content.id;
+  if (before.is_dirty && moved_on && !before.is_published_as(record.content)) {
     Result<void> kept = co_await set_aside(core, file);
     if (!kept) co_return kept;
     co_return fail(Errc::conflict, "another peer changed inode {} first", file->inode());
   }
   if (moved_on && !before.is_dirty && before.is_working && before.blob) {
-    co_await end_working(core, file->inode(), before.blob);
+    co_await end_working(core, file, before.blob);
   }
   file->update([&](FileState& state) {
     if (moved_on && !state.is_dirty) {
       state.blob.reset();
       state.is_working = false;
     }
-    state.content = record->content;
-    state.version = record->version;
+    state.content = record.content;
+    state.version = record.version;
     state.has_content = true;
     state.is_delegated = true;
     state.generation = generation;
@@ -58,17 +55,52 @@ Task<Result<void>> acquire_locked(Core* core, std::shared_ptr<OpenFile> file, De
   co_return Result<void>{};
 }
 
-Task<Result<void>> acquire(Core* core, std::shared_ptr<OpenFile> file, Deadline deadline) {
-  auto guard = co_await base::with_deadline(core->env.timer, deadline, file->serial().lock());
-  if (!guard) co_return pass(std::move(guard));
-  Result<void> acquired = co_await acquire_locked(core, file, deadline);
-  co_return acquired;
+/// One request. Without a guard: what was granted has been recalled already.
+Task<Result<base::AsyncMutex::Guard>> ask_once(Core* core, std::shared_ptr<OpenFile> file,
+                                               Deadline deadline, bool* is_granted) {
+  const std::uint64_t generation = core->tracker.session_generation();
+  file->begin_acquiring();
+  auto record = co_await core->volume.delegate(file->inode(), deadline);
+  if (!record) {
+    (void)file->end_acquiring();
+    co_return pass(std::move(record));
+  }
+  auto guard = co_await file->serial().lock();
+  const bool stands = file->end_acquiring();
+  if (!guard) co_return guard;
+  *is_granted = stands && record->delegated;
+  if (!*is_granted) co_return guard;
+  Result<void> taken = co_await take_grant(core, file, std::move(*record), generation);
+  if (!taken) co_return pass(std::move(taken));
+  co_return guard;
 }
 
-Task<Result<void>> begin_working_locked(Core* core, std::shared_ptr<OpenFile> file,
-                                        Deadline deadline) {
-  Result<void> acquired = co_await acquire_locked(core, file, deadline);
-  if (!acquired) co_return acquired;
+}  // namespace
+
+Task<Result<base::AsyncMutex::Guard>> lock_to_write(Core* core, std::shared_ptr<OpenFile> file,
+                                                    Deadline deadline) {
+  while (!deadline.has_passed(core->clock())) {
+    {
+      auto guard = co_await base::with_deadline(core->env.timer, deadline, file->serial().lock());
+      if (!guard || core->may_write(file->state())) co_return guard;
+    }
+    auto turn = co_await base::with_deadline(core->env.timer, deadline, file->acquiring().lock());
+    if (!turn) co_return turn;
+    if (core->may_write(file->state())) continue;  // whoever was before us has got it
+    bool is_granted = false;
+    auto guard = co_await ask_once(core, file, deadline, &is_granted);
+    if (!guard || is_granted) co_return guard;
+  }
+  co_return fail(Errc::timed_out, "the right to write inode {} did not come", file->inode());
+}
+
+Task<Result<void>> acquire(Core* core, std::shared_ptr<OpenFile> file, Deadline deadline) {
+  auto guard = co_await lock_to_write(core, file, deadline);
+  if (!guard) co_return pass(std::move(guard));
+  co_return Result<void>{};
+}
+
+Task<Result<void>> begin_working(Core* core, std::shared_ptr<OpenFile> file) {
   FileState state = file->state();
   if (state.is_working) co_return Result<void>{};
   auto exclusion = co_await file->exclude(OpenFile::Excluded::everything);
@@ -103,7 +135,7 @@ std::optional<Result<Written>> write_in_place(Core& core, OpenFile& file, bool a
   Result<void> written = state.blob->write_at(at, data);
   if (!written) return Result<Written>(pass(std::move(written)));
   note_change(core, file, at + data.size());
-  return Result<Written>(Written{at, data.size()});
+  return Result<Written>(Written{at, data.size(), appending});
 }
 
 void answer_write(Core& core, Reply& reply, InodeId inode, std::uint64_t offset,
@@ -112,6 +144,8 @@ void answer_write(Core& core, Reply& reply, InodeId inode, std::uint64_t offset,
     reply.fail(written.error());
     return;
   }
+  const std::shared_ptr<OpenFile> file = core.table.find_file(inode);
+  if (file && written->is_append) file->appended(offset + written->count, core.clock().steady());
   reply.written(written->count);
   if (written->offset != offset) {
     base::log_debug("appended elsewhere than the kernel thought inode={} at={} thought={}", inode,
@@ -122,21 +156,27 @@ void answer_write(Core& core, Reply& reply, InodeId inode, std::uint64_t offset,
 
 namespace {
 
-/// Sees to everything that writing [offset, offset + length) needs.
+/// Sees to everything that writing [offset, offset + length) needs. Shape: the caller has the guard
+/// of lock_to_write(), and keeps it until the bytes are written.
 Task<Result<void>> prepare_write(Core* core, std::shared_ptr<OpenFile> file, bool appending,
-                                 std::uint64_t offset, std::uint64_t length, Deadline deadline) {
-  {
-    auto guard = co_await base::with_deadline(core->env.timer, deadline, file->serial().lock());
-    if (!guard) co_return pass(std::move(guard));
-    Result<void> working = co_await begin_working_locked(core, file, deadline);
-    if (!working) co_return working;
-  }
+                                 std::uint64_t offset, std::uint64_t length) {
+  Result<void> working = co_await begin_working(core, file);
+  if (!working) co_return working;
   const FileState state = file->state();
-  if (!state.is_working) co_return Result<void>{};  // recalled again at once
   const std::uint64_t at = appending ? size_of(state) : offset;
   Result<void> fetched = co_await fetch_missing(
       core, state.blob, state.blob->missing_for_write(at, length), cache::Urgency::reader);
   co_return fetched;
+}
+
+/// Between two attempts to write over a content whose blocks could not be had.
+constexpr std::chrono::milliseconds kStalePause{5};
+
+/// After a failed prepare_write: true when it is worth another attempt, after a pause.
+Task<bool> may_repeat(Core* core, Error error) {
+  if (error.code() != Errc::stale) co_return false;
+  const Result<void> waited = co_await core->env.timer.wait_for(kStalePause);
+  co_return waited.has_value();
 }
 
 /// Tells the invalidation of pages which page may be locked by a write that waits.
@@ -159,13 +199,16 @@ Task<void> write_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handl
   const Deadline deadline = core->metadata_deadline();
   const WaitingWrite waiting(*file, {offset, offset + data.size()});
   while (reply.is_open()) {
-    if (deadline.has_passed(core->clock())) {
-      reply.fail(Error(Errc::timed_out, "the right to write did not come in time"));
+    auto guard = co_await lock_to_write(core, file, deadline);
+    if (!guard) {
+      reply.fail(guard.error());
       co_return;
     }
-    Result<void> ready =
-        co_await prepare_write(core, file, appending, offset, data.size(), deadline);
+    Result<void> ready = co_await prepare_write(core, file, appending, offset, data.size());
     if (!ready) {
+      guard = base::AsyncMutex::Guard();
+      const bool again = co_await may_repeat(core, ready.error());
+      if (again) continue;
       reply.fail(ready.error());
       co_return;
     }
@@ -173,10 +216,7 @@ Task<void> write_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handl
     auto written = co_await core->env.pool.run([core, raw, appending, offset, &data] {
       return write_in_place(*core, *raw, appending, offset, data);
     });
-    if (!written) {
-      co_await file->wait_until_free();
-      continue;
-    }
+    if (!written) continue;  // the lease ended
     finish_write(*core, std::move(reply), file, offset, *written);
     co_return;
   }
@@ -184,10 +224,10 @@ Task<void> write_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handl
 
 Task<Result<void>> truncate(Core* core, std::shared_ptr<OpenFile> file, std::uint64_t size,
                             Deadline deadline) {
-  auto guard = co_await base::with_deadline(core->env.timer, deadline, file->serial().lock());
-  if (!guard) co_return pass(std::move(guard));
   if (size > base::kMaxFileBytes) co_return fail(Errc::too_large, "files end at 2^53 bytes");
-  Result<void> working = co_await begin_working_locked(core, file, deadline);
+  auto guard = co_await lock_to_write(core, file, deadline);
+  if (!guard) co_return pass(std::move(guard));
+  Result<void> working = co_await begin_working(core, file);
   if (!working) co_return working;
   const FileState state = file->state();
   const std::uint64_t cut = size % kBlockBytes;
@@ -266,9 +306,17 @@ Task<void> fallocate_task(Core* core, Reply reply, std::shared_ptr<FileHandle> h
   }
   const std::shared_ptr<OpenFile> file = handle->file();
   const Deadline deadline = core->metadata_deadline();
-  while (reply.is_open() && !deadline.has_passed(core->clock())) {
-    Result<void> ready = co_await prepare_write(core, file, false, offset, length, deadline);
+  while (reply.is_open()) {
+    auto guard = co_await lock_to_write(core, file, deadline);
+    if (!guard) {
+      reply.fail(guard.error());
+      co_return;
+    }
+    Result<void> ready = co_await prepare_write(core, file, false, offset, length);
     if (!ready) {
+      guard = base::AsyncMutex::Guard();
+      const bool again = co_await may_repeat(core, ready.error());
+      if (again) continue;
       reply.fail(ready.error());
       co_return;
     }
@@ -276,15 +324,13 @@ Task<void> fallocate_task(Core* core, Reply reply, std::shared_ptr<FileHandle> h
     auto done = co_await core->env.pool.run([core, raw, kind, offset, length] {
       return fallocate_in_place(*core, *raw, kind, offset, length);
     });
-    if (done) {
-      if (*done) {
-        reply.ok();
-      } else {
-        reply.fail(done->error());
-      }
-      co_return;
+    if (!done) continue;  // the lease ended
+    if (*done) {
+      reply.ok();
+    } else {
+      reply.fail(done->error());
     }
-    co_await file->wait_until_free();
+    co_return;
   }
 }
 

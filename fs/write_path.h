@@ -9,18 +9,20 @@
 
 namespace shoal::fs {
 
-/// The delegation; unpublished bytes from before go on if nobody else changed the file meanwhile,
-/// else they are set aside (see conflict.h) and the write error tells the next close.
-/// Shape: the caller holds the file's serial().
-Task<Result<void>> acquire_locked(Core* core, std::shared_ptr<OpenFile> file, Deadline deadline);
-/// The same and a working blob.
-Task<Result<void>> begin_working_locked(Core* core, std::shared_ptr<OpenFile> file,
-                                        Deadline deadline);
+/// The file's serial() together with the delegation. Unpublished bytes from before go on if nobody
+/// else changed the file meanwhile, else they are set aside (see conflict.h) and the caller gets
+/// conflict, once. A recall that follows a grant waits for the guard: every grant is used once.
+Task<Result<base::AsyncMutex::Guard>> lock_to_write(Core* core, std::shared_ptr<OpenFile> file,
+                                                    Deadline deadline);
+/// The delegation alone.
 Task<Result<void>> acquire(Core* core, std::shared_ptr<OpenFile> file, Deadline deadline);
+/// A working blob. Shape: the caller has the guard of lock_to_write().
+Task<Result<void>> begin_working(Core* core, std::shared_ptr<OpenFile> file);
 
 struct Written {
   std::uint64_t offset = 0;  ///< where: for appending not where the kernel thought
   std::size_t count = 0;
+  bool is_append = false;
 };
 
 /// Writes at once when the delegation, a working blob and all blocks concerned are here; nullopt
