@@ -49,16 +49,17 @@ Result<IndexRow> read_row(const base::Statement& query) {
   auto root = Digest::from(query.blob(4));
   record.shape.content.size = query.unsigned_integer(5);
   record.shape.chunk_bytes = static_cast<std::uint32_t>(query.integer(6));
-  if (state < 1 || state > 3 || role < 1 || role > 4 || !root ||
+  if (!record.inode || state < 1 || state > 3 || role < 1 || role > 4 || !root ||
       record.shape.content.size > base::kMaxFileBytes ||
       !base::is_valid_chunk_bytes(record.shape.chunk_bytes)) {
     return fail(Errc::corrupt, "the row of inode {} makes no sense", record.inode);
   }
   record.state = static_cast<BlobState>(state);
   record.role = static_cast<Role>(role);
-  record.is_whole = query.integer(3) != 0;
+  const bool is_working = record.state == BlobState::working;
+  record.is_whole = is_working ? query.integer(3) != 0 : record.state == BlobState::sealed;
   record.shape.content.root = *root;
-  record.size = query.unsigned_integer(7);
+  record.size = is_working ? query.unsigned_integer(7) : record.shape.content.size;
   record.allocated_bytes = query.unsigned_integer(8);
   record.blocks_present = query.unsigned_integer(9);
   record.small_bits = query.unsigned_integer(10);

@@ -22,6 +22,7 @@ constexpr auto kFlushEvery = std::chrono::milliseconds(100);
 /// after an unclean stop.
 constexpr auto kSettleEvery = std::chrono::seconds(30);
 constexpr std::uint64_t kSettleBytes = std::uint64_t{1} << 30;
+constexpr auto kLookEvery = std::chrono::seconds(1);
 
 /// Owner: the daemon's main. A store that is destroyed without close() is left as by a crash.
 class DiskBlobStore final : public LocalBlobStore {
@@ -30,70 +31,74 @@ class DiskBlobStore final : public LocalBlobStore {
                 std::vector<InodeId> unpublished)
       : LocalBlobStore(std::move(blobs), std::move(unpublished)),
         folder_(std::move(folder)),
-        upkeep_([this] { run_upkeep(); }) {}
-  ~DiskBlobStore() override { stop_upkeep(); }
+        writer_([this] { write_index(); }),
+        settler_([this] { settle(); }) {}
+  ~DiskBlobStore() override { stop_threads(); }
 
   Result<void> close() override {
-    stop_upkeep();
+    stop_threads();
     auto finished = table().finish();
     if (!finished) return finished;
     return table().index()->set_clean(true);
   }
 
  private:
-  void stop_upkeep() {
+  void stop_threads() {
     {
       base::MutexLock lock(mutex_);
       is_stopping_ = true;
     }
     wake_.notify_all();
-    if (upkeep_.joinable()) upkeep_.join();
+    if (writer_.joinable()) writer_.join();
+    if (settler_.joinable()) settler_.join();
   }
 
-  void run_upkeep();
-  void flush_index();
+  /// False when it is time to end.
+  bool sleep_for(steady_clock::duration duration);
+  void write_index();
   void settle();
 
   const StoreFolder folder_;  // holds the lock
   base::Mutex mutex_;
   base::CondVar wake_;
   bool is_stopping_ GUARDED_BY(mutex_) = false;
-  bool is_failing_ = false;  // of the upkeep thread
-  std::thread upkeep_;       // last: begins when all else is there
+  // Last, so that they begin when all else is there. Syncing a disk can take long; rows must not
+  // wait for it.
+  std::thread writer_;
+  std::thread settler_;
 };
 
-void DiskBlobStore::run_upkeep() {
-  auto next_settle = steady_clock::now() + kSettleEvery;
-  for (;;) {
-    {
-      base::MutexLock lock(mutex_);
-      const auto until = steady_clock::now() + kFlushEvery;
-      while (!is_stopping_ && steady_clock::now() < until) wake_.wait_until(mutex_, until);
-      if (is_stopping_) return;
-    }
-    table().save_bits();
-    flush_index();
-    if (steady_clock::now() < next_settle && table().unsettled_bytes() < kSettleBytes) continue;
-    settle();
-    next_settle = steady_clock::now() + kSettleEvery;
-  }
+bool DiskBlobStore::sleep_for(steady_clock::duration duration) {
+  base::MutexLock lock(mutex_);
+  const auto until = steady_clock::now() + duration;
+  while (!is_stopping_ && steady_clock::now() < until) wake_.wait_until(mutex_, until);
+  return !is_stopping_;
 }
 
-void DiskBlobStore::flush_index() {
-  if (table().index()->queued() == 0) return;
-  auto flushed = table().index()->flush_all(false);
-  if (!flushed && !std::exchange(is_failing_, true)) {
-    base::log_error("the index of the store cannot be written, trying on: {}",
-                    flushed.error().message());
+void DiskBlobStore::write_index() {
+  bool is_failing = false;
+  while (sleep_for(kFlushEvery)) {
+    table().save_bits();
+    if (table().index()->queued() == 0) continue;
+    auto flushed = table().index()->flush_all(false);
+    if (!flushed && !std::exchange(is_failing, true)) {
+      base::log_error("the index of the store cannot be written, trying on: {}",
+                      flushed.error().message());
+    }
+    if (flushed && std::exchange(is_failing, false)) base::log_info("the index is written again");
   }
-  if (flushed && std::exchange(is_failing_, false)) base::log_info("the index is written again");
 }
 
 void DiskBlobStore::settle() {
-  auto settled = table().settle();
-  if (!settled) {
-    base::log_error("the store's disk does not sync, blobs are verified at the next start: {}",
-                    settled.error().message());
+  auto next = steady_clock::now() + kSettleEvery;
+  while (sleep_for(kLookEvery)) {
+    if (steady_clock::now() < next && table().unsettled_bytes() < kSettleBytes) continue;
+    auto settled = table().settle();
+    if (!settled) {
+      base::log_error("the store's disk does not sync, blobs are verified at the next start: {}",
+                      settled.error().message());
+    }
+    next = steady_clock::now() + kSettleEvery;
   }
 }
 

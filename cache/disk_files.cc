@@ -111,6 +111,7 @@ std::optional<BlobName> parse_blob_name(std::string_view name) {
   if (digits.find_first_not_of("0123456789abcdef") != std::string_view::npos) return std::nullopt;
   std::uint64_t number = 0;
   std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
+  if (number == 0) return std::nullopt;
   for (std::size_t kind = 0; kind < kEndings.size(); ++kind) {
     if (name.substr(kInodeDigits) == kEndings[kind]) {
       return BlobName{InodeId(number), static_cast<FileKind>(kind)};

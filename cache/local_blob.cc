@@ -247,13 +247,13 @@ Result<std::size_t> LocalBlob::read_at(std::uint64_t offset, MutableByteView out
     }
   }
   auto got = data_->read(offset, out.first(count));
-  if (!got && got.error().code() == Errc::not_found) {
-    return fail(Errc::io, "{}", got.error().context());  // the file, not a block
-  }
-  if (got && *got != count) {
-    return fail(Errc::io, "the file of blob {:016x} is too short", inode_.value());
-  }
-  return got;
+  const bool is_gone = !got && got.error().code() == Errc::not_found;
+  const bool is_short = got && *got != count;
+  if (!is_gone && !is_short) return got;
+  io.unlock();
+  return std::unexpected(
+      lose(is_gone ? std::move(got).error()
+                   : Error(Errc::io, fmt::format("blob {:016x} is too short", inode_.value()))));
 }
 
 std::vector<BlockRun> LocalBlob::missing(std::uint64_t offset, std::uint64_t length) const {
@@ -411,8 +411,9 @@ Result<Served> LocalBlob::serve(const Shape& shape, std::uint64_t chunk, std::ui
   served.data.resize(static_cast<std::size_t>(length));
   auto got = data_->read(offset, served.data);
   if (!got || *got != length) {
-    return fail(Errc::not_found, "chunk {} cannot be read: {}", chunk,
-                got ? "too short" : got.error().context());
+    io.unlock();
+    const Error cause = lose(got ? Error(Errc::io, "the file is too short") : got.error());
+    return fail(Errc::not_found, "chunk {} cannot be read: {}", chunk, cause.context());
   }
   return served;
 }

@@ -73,6 +73,9 @@ class LocalBlob final : public Blob, public std::enable_shared_from_this<LocalBl
   using SharedLock = std::shared_lock<std::shared_mutex>;
   using UniqueLock = std::unique_lock<std::shared_mutex>;
 
+  /// The data file is not what it was: what it lacks is absent from now on. The error to return.
+  Error lose(Error cause);
+
   /// The first offset at or behind `offset` that lies in a present (or absent) block; size: none.
   std::uint64_t next_block(std::uint64_t offset, std::uint64_t size, bool is_present) const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "cache/local_blob.h"
 
 namespace shoal::cache {
@@ -363,6 +364,35 @@ Result<void> LocalBlob::turn_to(const Shape& next, BlockBitmap present, BlockBit
   refresh_allocated();
   note_unsaved();
   return {};
+}
+
+Error LocalBlob::lose(Error cause) {
+  UniqueLock io(io_);
+  BlockBitmap present;
+  Shape shape;
+  {
+    base::MutexLock lock(mutex_);
+    shape = shape_;
+    if (state_ == BlobState::working || is_detached_) return Error(Errc::io, cause.context());
+    present = BlockBitmap(base::block_count(size_), is_whole_);
+    for (const BlockRun& run : present_.runs(0, present_.size(), true)) {
+      present.set(run.first, run.count, true);
+    }
+  }
+  auto status = data_->status();
+  if (!status && status.error().code() != Errc::not_found) return Error(Errc::io, cause.context());
+  if (!status) {
+    auto made = table_->files().create(inode_, true);
+    if (!made) return std::move(made).error();
+    status = FileStatus{};
+  }
+  if (status->size >= shape.content.size) return Error(Errc::io, cause.context());
+  present.set(status->size / kBlockBytes, present.size(), false);
+  base::log_error("the file of blob {:016x} has lost bytes, they are fetched again: {}",
+                  inode_.value(), cause.context());
+  auto turned = turn_to(shape, std::move(present), BlockBitmap());
+  if (!turned) return std::move(turned).error();
+  return Error(Errc::not_found, cause.context());
 }
 
 Result<std::uint64_t> LocalBlob::punch_tail(std::uint64_t bytes) {

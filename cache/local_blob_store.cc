@@ -32,6 +32,7 @@ std::shared_ptr<Blob> LocalBlobStore::find_content(const ContentId& content) {
 
 Result<std::shared_ptr<Blob>> LocalBlobStore::obtain(InodeId inode, const Shape& shape,
                                                      std::vector<Digest> layer, Role role) {
+  if (!inode) return fail(Errc::invalid, "a blob without an inode");
   auto ok = check_shape(shape, layer);
   if (!ok) return pass(ok);
   base::MutexLock names(table_->names(inode));
@@ -80,6 +81,7 @@ Result<void> LocalBlobStore::renew(LocalBlob& blob, const Shape& shape, std::vec
 }
 
 Result<std::shared_ptr<Blob>> LocalBlobStore::create_working(InodeId inode) {
+  if (!inode) return fail(Errc::invalid, "a blob without an inode");
   base::MutexLock names(table_->names(inode));
   // In this order a crash leaves the old blob with its row, or a file without a row: a working one.
   auto ready = table_->forget_row(inode);

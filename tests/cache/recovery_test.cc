@@ -390,6 +390,30 @@ TEST_F(Recovery, a_deleted_file_is_a_blob_less) {
   EXPECT_NE(store_->find(InodeId(2)), nullptr);
 }
 
+TEST_F(Recovery, a_file_that_goes_while_the_store_is_open_is_fetched_again) {
+  const Content content = random_content(3 * kMiB, 20);
+  for (const bool is_deleted : {true, false}) {
+    auto blob = filled(content, InodeId(is_deleted ? 1 : 2));
+    const InodeId inode = blob->info().inode;
+    blob.reset();
+    close_and_open();
+    if (is_deleted) {
+      std::filesystem::remove(file_of(inode));
+    } else {
+      std::filesystem::resize_file(file_of(inode), kMiB + 5);
+    }
+    blob = store_->find(inode);
+    Bytes out(100);
+    auto got = blob->read_at(2 * kMiB, out);
+    ASSERT_FALSE(got);
+    EXPECT_EQ(got.error().code(), Errc::not_found);
+    EXPECT_EQ(blob->info().state, BlobState::partial);
+    EXPECT_EQ(blob->info().blocks_present, is_deleted ? 0u : 64u);
+    ASSERT_TRUE(fill(*blob, content));
+    EXPECT_EQ(read_all(*blob), content.bytes);
+  }
+}
+
 TEST_F(Recovery, damaged_leaves_are_computed_again) {
   const Content content = random_content(3 * kMiB, 15);
   filled(content);
