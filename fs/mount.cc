@@ -197,7 +197,12 @@ Result<std::unique_ptr<Mount>> Mount::open_on_socket(Core& core, int socket) {
   fuse_custom_io io{};
   io.writev = send_packet;
   io.read = receive_packet;
-  if (fuse_session_custom_io(*session, &io, socket) != 0) {
+#if FUSE_USE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+  const int refused = fuse_session_custom_io(*session, &io, sizeof io, socket);
+#else
+  const int refused = fuse_session_custom_io(*session, &io, socket);
+#endif
+  if (refused != 0) {
     fuse_session_destroy(*session);
     return fail(Errc::io, "libfuse refused the socket");
   }
