@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <map>
 
 #include "base/random.h"
 #include "tests/tracker/rig.h"
+#include "tracker/sqlite_store.h"
 
 namespace shoal::tracker {
 namespace {
@@ -160,7 +162,8 @@ struct Kept {
 
 class ModelRun {
  public:
-  explicit ModelRun(std::uint64_t seed) : random_(seed) {
+  ModelRun(std::uint64_t seed, std::unique_ptr<Store> store)
+      : random_(seed), rig_(2, std::move(store)) {
     for (const char* name : {"a", "b", "c"}) peers_.push_back(&rig_.join(name));
     kept_.resize(peers_.size());
     known_.push_back(kRootInode);
@@ -340,19 +343,32 @@ class ModelRun {
   std::vector<InodeId> known_;
 };
 
-TEST(names_model, random_operations_agree_with_a_model_of_posix) {
+/// SHOAL_SEED replays one run.
+void run_models(int runs, const std::function<std::unique_ptr<Store>()>& make_store) {
   const char* given = std::getenv("SHOAL_SEED");
   const std::uint64_t first =
       given != nullptr ? std::strtoull(given, nullptr, 10) : base::system_seed();
-  const int runs = given != nullptr ? 1 : 20;
+  if (given != nullptr) runs = 1;
   for (int run = 0; run < runs; ++run) {
     const std::uint64_t seed = first + static_cast<std::uint64_t>(run);
     SCOPED_TRACE(fmt::format("replay with SHOAL_SEED={}", seed));
-    ModelRun model(seed);
+    ModelRun model(seed, make_store());
     for (int i = 0; i < 400 && !testing::Test::HasFailure(); ++i) model.step();
     model.check_everything();
     if (testing::Test::HasFailure()) return;
   }
+}
+
+TEST(names_model, random_operations_agree_with_a_model_of_posix) {
+  run_models(20, [] { return nullptr; });
+}
+
+TEST(names_model, random_operations_on_sqlite_agree_with_it_too) {
+  run_models(4, [] {
+    auto store = SqliteStore::in_memory(Bytes(16), "test");
+    EXPECT_TRUE(store);
+    return std::move(*store);
+  });
 }
 
 }  // namespace
