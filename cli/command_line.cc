@@ -69,9 +69,12 @@ class Grammar {
 };
 
 void Grammar::add_talk(CLI::App* app) {
-  app->add_flag("--json", output_.json, "Print JSON (\"schema\":1) on stdout");
-  app->add_flag("-q,--quiet", output_.quiet, "Say nothing but data and errors");
+  app->add_flag("--json", output_.json, "Print JSON (\"schema\":1) on stdout")
+      ->envname("SHOAL_JSON");
+  app->add_flag("-q,--quiet", output_.quiet, "Say nothing but data and errors")
+      ->envname("SHOAL_QUIET");
   app->add_option("--color", color_, "auto, always or never; auto honours NO_COLOR")
+      ->envname("SHOAL_COLOR")
       ->type_name("WHEN")
       ->check(CLI::IsMember({"auto", "always", "never"}, CLI::ignore_case));
 }
@@ -119,10 +122,12 @@ void Grammar::add_lab() {
           start, run_lab_start);
   add_dir(verb, start->dir, kLabDir);
   verb->add_option("--peers", start->peers, "How many peers; 3 for a new lab")
+      ->envname("SHOAL_PEERS")
       ->type_name("N")
       ->check(CLI::Range(1, kMaxLabPeers));
   verb->add_option("--copies", start->copies,
                    "On how many peers each file shall be; 2 for a new lab")
+      ->envname("SHOAL_COPIES")
       ->type_name("C")
       ->check(CLI::Range(1, kMaxLabPeers));
 
@@ -187,6 +192,7 @@ void Grammar::add_looking() {
   verb->add_option("pattern", find->pattern, "Part of a name, or a pattern with *, ? or [...]")
       ->required();
   verb->add_option("--limit", find->limit, "At most so many")
+      ->envname("SHOAL_LIMIT")
       ->type_name("N")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
@@ -210,6 +216,7 @@ void Grammar::add_moving() {
                        invite, run_invite);
   add_dir(verb, invite->dir, "The tracker's folder, or a lab's");
   verb->add_option("--valid", invite->valid, "How long it can be used, such as 90min, 24h")
+      ->envname("SHOAL_VALID")
       ->type_name("TIME")
       ->capture_default_str();
 
@@ -225,6 +232,7 @@ void Grammar::add_moving() {
       ->required();
   verb->add_option("destination", get->destination, "A file, a folder, or - for stdout; else here");
   verb->add_option("--progress", get->progress, "auto, bar, plain (a line every 5 s), json or none")
+      ->envname("SHOAL_PROGRESS")
       ->type_name("HOW")
       ->check(CLI::IsMember({"auto", "bar", "plain", "json", "none"}))
       ->capture_default_str();

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 namespace shoal::cli {
@@ -51,6 +52,16 @@ TEST(CommandLine, takes_json_before_and_behind_the_verb) {
     ASSERT_TRUE(std::holds_alternative<Invocation>(parsed));
     EXPECT_TRUE(std::get<Invocation>(parsed).output.json);
   }
+}
+
+TEST(CommandLine, takes_options_from_the_environment) {
+  ::setenv("SHOAL_JSON", "1", 1);
+  EXPECT_TRUE(std::get<Invocation>(parse({"status"})).output.json);
+  ::unsetenv("SHOAL_JSON");
+  EXPECT_FALSE(std::get<Invocation>(parse({"status"})).output.json);
+  ::setenv("SHOAL_PROGRESS", "loud", 1);
+  EXPECT_EQ(message_of({"get", "/a"}).code, ExitCode::usage);
+  ::unsetenv("SHOAL_PROGRESS");
 }
 
 TEST(CommandLine, calls_wrong_usage_2) {
