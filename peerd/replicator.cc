@@ -41,6 +41,16 @@ std::optional<cache::Shape> content_at_stake(cache::BlobStore& store, InodeId in
   return info.shape;
 }
 
+/// Lets a copy that came to nothing be evicted, unless the file was written here meanwhile: then
+/// the blob holds other bytes, which may exist nowhere else. Thread: pool.
+Result<void> lower_partial(cache::BlobStore& store, InodeId inode, const cache::Shape& shape) {
+  const auto blob = store.find(inode);
+  if (!blob) return {};
+  const cache::BlobInfo info = blob->info();
+  if (info.state != cache::BlobState::partial || info.shape != shape) return {};
+  return store.set_role(inode, cache::Role::cached);
+}
+
 /// The inode's blob made ready to take the content. Never turns away from bytes that were written
 /// here and may exist nowhere else. Thread: pool.
 Result<std::shared_ptr<cache::Blob>> prepare(cache::BlobStore& store, InodeId inode,
@@ -173,8 +183,8 @@ Task<Result<void>> Replicator::become_holder(const wire::CopyOrder& order) {
   auto fetched = co_await fetch_rotated(target, shape);
   if (!fetched && fetched.error().code() != Errc::canceled) {
     // What came so far may be evicted; it is no copy that anybody counts on.
-    auto lowered = co_await pool_.run(
-        [&store = store_, inode] { return store.set_role(inode, cache::Role::cached); });
+    auto lower = [&store = store_, inode, shape] { return lower_partial(store, inode, shape); };
+    auto lowered = co_await pool_.run(std::move(lower));
     if (!lowered) base::log_debug("{}", lowered.error().message());
   }
   co_return fetched;
