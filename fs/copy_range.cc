@@ -3,12 +3,18 @@
 
 #include <cerrno>
 
+#include "base/hash_tree.h"
+#include "base/log.h"
 #include "fs/names.h"
 #include "fs/read_path.h"
 #include "fs/write_path.h"
 
 namespace shoal::fs {
 namespace {
+
+// For copying the bytes of one local blob into another: what a slow disk needs.
+constexpr std::chrono::seconds kCopyTime{10};
+constexpr std::chrono::milliseconds kCopyTimePerMiB{100};
 
 /// The source's content when it is unchanged and whole on this peer, who by publishing it says that
 /// it is a complete holder.
@@ -69,6 +75,25 @@ Task<Result<void>> publish_shared(Core* core, std::shared_ptr<OpenFile> target,
   co_return Result<void>{};
 }
 
+/// Gives the target a blob of its own, out of the source's: the source's may be written to next,
+/// and then this peer, which says that it holds the content, would no longer have it.
+Task<Result<void>> keep_copy(Core* core, InodeId inode, cache::Shape shape,
+                             std::vector<Digest> layer) {
+  cache::BlobStore& store = core->env.store;
+  auto make = [&store, inode, shape, layer = std::move(layer)] {
+    return store.obtain(inode, shape, layer, cache::Role::replica);
+  };
+  auto blob = co_await core->env.pool.run(std::move(make));
+  if (!blob) co_return pass(std::move(blob));
+  const std::shared_ptr<cache::Blob> own = *blob;
+  const Deadline deadline =
+      Deadline::after(core->clock(), kCopyTime + kCopyTimePerMiB * (shape.content.size >> 20));
+  const cache::BlockRun all{0, base::block_count(shape.content.size)};
+  Result<void> copied =
+      co_await core->env.source.fetch(own, all, cache::Urgency::readahead, deadline);
+  co_return copied;
+}
+
 }  // namespace
 
 Task<void> copy_range_task(Core* core, Reply reply, std::shared_ptr<FileHandle> from,
@@ -98,10 +123,16 @@ Task<void> copy_range_task(Core* core, Reply reply, std::shared_ptr<FileHandle> 
   }
   const std::uint64_t allocated = blob->info().allocated_bytes;
   Result<void> published =
-      co_await publish_shared(core, to->file(), *content, std::move(layer), allocated, deadline);
+      co_await publish_shared(core, to->file(), *content, layer, allocated, deadline);
   if (!published) {
     reply.error(EOPNOTSUPP);
     co_return;
+  }
+  Result<void> kept =
+      co_await keep_copy(core, to->inode(), {content->id, content->chunk_bytes}, std::move(layer));
+  if (!kept) {
+    base::log_warning("a copied file has no bytes of its own here yet inode={} reason={}",
+                      to->inode(), kept.error().message());
   }
   reply.written(static_cast<std::size_t>(content->id.size));
 }

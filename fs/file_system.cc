@@ -15,9 +15,6 @@
 namespace shoal::fs {
 namespace {
 
-/// Calls that wait for the kernel: one that is stuck must not hold up the others.
-constexpr unsigned kQuickThreads = 2;
-constexpr unsigned kPageThreads = 12;
 constexpr std::chrono::seconds kInitTime{20};
 /// How long a lazily detached mount may still be served for those who have files open.
 constexpr std::chrono::seconds kLazyTime{2};
@@ -81,7 +78,7 @@ Task<Result<void>> MountedFileSystem::begin() {
                    core_.options.mount_point);
   }
   kernel_ = make_kernel_caches(mount_->session(), core_.kernel_minor);
-  core_.notifier.start(*kernel_, kQuickThreads, kPageThreads);
+  core_.notifier.start(*kernel_);
   spawn(core_.group, housekeep(&core_));
   spawn(core_.group, watch_lease(&core_));
   base::log_info("mounted on={} protocol=7.{} epoch={}", core_.options.mount_point,

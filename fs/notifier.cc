@@ -12,18 +12,26 @@ namespace shoal::fs {
 
 Notifier::~Notifier() { CHECK(threads_.empty(), "the notifier was not joined"); }
 
-void Notifier::start(KernelCaches& kernel, unsigned quick_threads, unsigned page_threads) {
+namespace {
+
+/// Threads for each kind: as many calls may be stuck before later ones have to wait.
+constexpr std::array<unsigned, 3> kThreads{3, 1, 12};
+
+}  // namespace
+
+void Notifier::start(KernelCaches& kernel) {
   kernel_ = &kernel;
   {
     const std::lock_guard lock(mutex_);
     is_armed_ = true;
   }
-  for (unsigned i = 0; i < quick_threads + page_threads; ++i) {
-    Lane& lane = i < quick_threads ? quick_ : pages_;
-    threads_.emplace_back([this, &lane] {
-      pthread_setname_np(pthread_self(), "shoal-notify");
-      work(lane);
-    });
+  for (std::size_t kind = 0; kind < lanes_.size(); ++kind) {
+    for (unsigned i = 0; i < kThreads[kind]; ++i) {
+      threads_.emplace_back([this, kind] {
+        pthread_setname_np(pthread_self(), "shoal-notify");
+        work(lanes_[kind]);
+      });
+    }
   }
 }
 
@@ -32,12 +40,12 @@ void Notifier::disarm() {
   {
     const std::lock_guard lock(mutex_);
     is_armed_ = false;
-    dropped.swap(quick_.queue);
-    for (Item& item : pages_.queue) dropped.push_back(std::move(item));
-    pages_.queue.clear();
+    for (Lane& lane : lanes_) {
+      for (Item& item : lane.queue) dropped.push_back(std::move(item));
+      lane.queue.clear();
+    }
   }
-  quick_.wake.notify_all();
-  pages_.wake.notify_all();
+  for (Lane& lane : lanes_) lane.wake.notify_all();
   for (Item& item : dropped) settle(std::move(item.pending), ENOTCONN);
 }
 
@@ -45,7 +53,7 @@ void Notifier::join() { threads_.clear(); }
 
 std::shared_ptr<Notifier::Pending> Notifier::submit(Job job) {
   auto pending = std::make_shared<Pending>(executor_);
-  Lane& lane = job.kind == Job::Kind::pages ? pages_ : quick_;
+  Lane& lane = lanes_[static_cast<std::size_t>(job.kind)];
   bool is_taken = false;
   {
     const std::lock_guard lock(mutex_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -39,7 +40,7 @@ class KernelCaches {
 class Notifier {
  public:
   struct Job {
-    enum class Kind { name, attributes, pages };
+    enum class Kind : std::uint8_t { name, attributes, pages };
     Kind kind = Kind::attributes;
     InodeId inode;
     std::string name;
@@ -65,7 +66,7 @@ class Notifier {
   Notifier& operator=(const Notifier&) = delete;
 
   /// kernel outlives the threads.
-  void start(KernelCaches& kernel, unsigned quick_threads, unsigned page_threads);
+  void start(KernelCaches& kernel);
   /// Jobs not begun are dropped as done, and later ones too; begun calls go on.
   void disarm();
   /// After disarm(): waits for the threads. Their calls end once the mount has gone. Thread: pool.
@@ -95,9 +96,8 @@ class Notifier {
   Timer& timer_;
   KernelCaches* kernel_ = nullptr;
   std::vector<std::jthread> threads_;
-  std::mutex mutex_;  // guards what follows
-  Lane quick_;
-  Lane pages_;
+  std::mutex mutex_;           // guards what follows
+  std::array<Lane, 3> lanes_;  // by Job::Kind
   bool is_armed_ = false;
 };
 

@@ -111,6 +111,18 @@ Task<Result<void>> send_publish(Core* core, std::shared_ptr<OpenFile> file, File
   co_return Result<void>{};
 }
 
+/// Until now nobody but this peer may have known of the blob's bytes; from here on the tracker
+/// counts on them as on any other copy, and may order that they make place for a newer content.
+Task<void> note_published(Core* core, InodeId inode) {
+  cache::BlobStore& store = core->env.store;
+  const Result<void> noted = co_await core->env.pool.run(
+      [&store, inode] { return store.set_role(inode, cache::Role::replica); });
+  if (!noted) {
+    base::log_warning("a published blob keeps its role inode={} reason={}", inode,
+                      noted.error().message());
+  }
+}
+
 }  // namespace
 
 Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
@@ -135,7 +147,9 @@ Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
     changed.is_changed_since_seal = false;
   });
   Result<void> sent = co_await send_publish(core, file, state, *sealed, options.release);
-  if (!sent) {
+  if (sent) {
+    co_await note_published(core, file->inode());
+  } else {
     // Open again, so that the store lists it as unpublished should the daemon end before the next
     // attempt.
     Result<void> reopened = co_await core->env.pool.run([blob] { return blob->begin_working(); });

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "fs/inode_table.h"
+
+#include <gtest/gtest.h>
+
+#include "fs/open_file.h"
+
+namespace shoal::fs {
+namespace {
+
+constexpr InodeId kFile{7};
+constexpr InodeId kDirectory{3};
+constexpr SteadyTime kNow{std::chrono::hours(1)};
+constexpr SteadyTime kLater = kNow + std::chrono::seconds(20);
+
+class InodeTableTest : public testing::Test {
+ protected:
+  std::shared_ptr<OpenFile> open(bool for_writing = false) {
+    return table_.open_file(kFile, for_writing, [this](InodeId inode) {
+      return std::make_shared<OpenFile>(inode, loop_.get_executor());
+    });
+  }
+
+  Loop loop_;
+  InodeTable table_;
+};
+
+TEST_F(InodeTableTest, a_node_lives_as_long_as_its_lookups) {
+  table_.add_lookup(kFile, kLater);
+  table_.add_lookup(kFile, kLater);
+  EXPECT_EQ(table_.lookups(kFile), 2);
+  table_.forget(kFile, 1);
+  EXPECT_TRUE(table_.known(kFile, kNow).has_attributes);
+  table_.forget(kFile, 1);
+  EXPECT_FALSE(table_.known(kFile, kNow).is_known);
+  EXPECT_EQ(table_.size(), 0);
+}
+
+TEST_F(InodeTableTest, counts_beyond_32_bits) {
+  table_.add_lookup(kFile, kLater);
+  table_.forget(kFile, std::uint64_t{1} << 40);
+  EXPECT_EQ(table_.lookups(kFile), 0);
+  EXPECT_EQ(table_.size(), 0);
+}
+
+TEST_F(InodeTableTest, attributes_are_with_the_kernel_until_their_time_is_over) {
+  table_.add_lookup(kFile, kLater);
+  EXPECT_TRUE(table_.known(kFile, kNow).has_attributes);
+  EXPECT_FALSE(table_.known(kFile, kLater).has_attributes);
+  table_.attributes_given(kFile, kLater + std::chrono::seconds(1));
+  EXPECT_TRUE(table_.known(kFile, kLater).has_attributes);
+}
+
+TEST_F(InodeTableTest, handles_of_one_inode_share_its_file) {
+  const auto first = open();
+  const auto second = open(true);
+  EXPECT_EQ(first, second);
+  EXPECT_EQ(table_.opens(kFile), 2);
+  EXPECT_EQ(table_.writers(kFile), 1);
+  const auto closed_writer = table_.remove_open(kFile, true);
+  EXPECT_TRUE(closed_writer.was_last_writer);
+  EXPECT_FALSE(closed_writer.was_last);
+  EXPECT_TRUE(table_.remove_open(kFile, false).was_last);
+}
+
+TEST_F(InodeTableTest, a_file_object_goes_with_its_last_user) {
+  auto file = open();
+  table_.remove_open(kFile, false);
+  auto other_user = table_.find_file(kFile);
+  table_.release_file(std::move(file));
+  EXPECT_EQ(table_.find_file(kFile), other_user);
+  table_.release_file(std::move(other_user));
+  EXPECT_EQ(table_.find_file(kFile), nullptr);
+  EXPECT_EQ(table_.size(), 0);
+}
+
+TEST_F(InodeTableTest, a_file_that_is_open_when_its_last_name_goes_is_an_orphan) {
+  table_.add_lookup(kFile, kLater);
+  auto file = open();
+  EXPECT_TRUE(table_.doom(kFile));
+  EXPECT_TRUE(table_.is_orphan(kFile));
+  EXPECT_NE(open(), nullptr) << "opening it again through /proc";
+  EXPECT_FALSE(table_.remove_open(kFile, false).was_orphan);
+  EXPECT_TRUE(table_.remove_open(kFile, false).was_orphan);
+}
+
+TEST_F(InodeTableTest, a_file_that_is_closed_when_its_last_name_goes_cannot_be_opened) {
+  table_.add_lookup(kFile, kLater);
+  EXPECT_FALSE(table_.doom(kFile));
+  EXPECT_EQ(open(), nullptr);
+  table_.clear_doom(kFile);
+  EXPECT_NE(open(), nullptr);
+}
+
+TEST_F(InodeTableTest, dooming_what_the_kernel_does_not_know_leaves_nothing_behind) {
+  EXPECT_FALSE(table_.doom(kFile));
+  EXPECT_EQ(table_.size(), 0);
+}
+
+TEST_F(InodeTableTest, names_are_known_to_the_kernel_for_a_lease_term_at_least) {
+  EXPECT_FALSE(table_.may_know_name(kDirectory, "a"));
+  table_.name_given(kDirectory, "a", kNow);
+  EXPECT_TRUE(table_.may_know_name(kDirectory, "a"));
+  EXPECT_FALSE(table_.may_know_name(kDirectory, "b"));
+  table_.name_given(kDirectory, "b", kNow + std::chrono::seconds(21));
+  EXPECT_TRUE(table_.may_know_name(kDirectory, "a"));
+  table_.name_given(kDirectory, "c", kNow + std::chrono::seconds(42));
+  EXPECT_FALSE(table_.may_know_name(kDirectory, "a"));
+  EXPECT_TRUE(table_.may_know_name(kDirectory, "b"));
+}
+
+TEST_F(InodeTableTest, counts_requests_that_keep_a_directory_locked) {
+  EXPECT_FALSE(table_.is_changing(kDirectory));
+  table_.begin_change(kDirectory);
+  table_.begin_change(kDirectory);
+  table_.end_change(kDirectory);
+  EXPECT_TRUE(table_.is_changing(kDirectory));
+  table_.end_change(kDirectory);
+  EXPECT_FALSE(table_.is_changing(kDirectory));
+  EXPECT_EQ(table_.size(), 0);
+}
+
+TEST_F(InodeTableTest, lists_what_the_kernel_may_hold) {
+  table_.add_lookup(kDirectory, kLater);
+  table_.add_lookup(InodeId(9), kNow);  // without a time-out
+  auto file = open();
+  const auto all = table_.all_known(kNow);
+  ASSERT_EQ(all.size(), 2);
+  for (const auto& [inode, known] : all) {
+    EXPECT_EQ(known.may_have_pages, inode == kFile);
+    EXPECT_EQ(known.has_attributes, inode == kDirectory);
+  }
+}
+
+}  // namespace
+}  // namespace shoal::fs

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// Real mounts of one swarm in this process.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "tests/fs/mount_lab.h"
+#include "tests/support/temp_folder.h"
+
+namespace shoal::fs {
+namespace {
+
+class MountTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string why;
+    if (!test::MountLab::can_mount(&why)) GTEST_SKIP() << why;
+    lab_ = std::make_unique<test::MountLab>(2, folder_.path());
+  }
+
+  std::string one(const std::string& name) { return lab_->path(0) + "/" + name; }
+  std::string two(const std::string& name) { return lab_->path(1) + "/" + name; }
+
+  static void write_file(const std::string& path, const std::string& text) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    ASSERT_GE(fd, 0) << path << ": " << strerror(errno);
+    ASSERT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    ASSERT_EQ(::close(fd), 0);
+  }
+  static std::string read_fd(int fd) {
+    std::string text;
+    char buffer[4096];
+    for (ssize_t got = 0; (got = ::read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(got));
+    return text;
+  }
+  static std::string read_file(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY);
+    if (fd < 0) return std::string("error: ") + strerror(errno);
+    std::string text = read_fd(fd);
+    ::close(fd);
+    return text;
+  }
+
+  test::TempFolder folder_;
+  std::unique_ptr<test::MountLab> lab_;
+};
+
+TEST_F(MountTest, what_is_written_on_one_mount_is_read_on_the_other) {
+  write_file(one("a"), "hello");
+  EXPECT_EQ(read_file(two("a")), "hello");
+  write_file(two("a"), "longer than before");
+  EXPECT_EQ(read_file(one("a")), "longer than before");
+}
+
+TEST_F(MountTest, bytes_are_seen_elsewhere_while_the_file_is_still_open) {
+  write_file(one("a"), "");
+  const int writer = ::open(one("a").c_str(), O_WRONLY);
+  ASSERT_EQ(::write(writer, "one", 3), 3);
+  EXPECT_EQ(read_file(two("a")), "one");
+  ASSERT_EQ(::write(writer, "two", 3), 3);
+  EXPECT_EQ(read_file(two("a")), "onetwo");
+  ::close(writer);
+}
+
+TEST_F(MountTest, an_unlinked_file_lives_on_where_it_is_open) {
+  write_file(one("a"), "still here");
+  const int reader = ::open(two("a").c_str(), O_RDONLY);
+  ASSERT_GE(reader, 0);
+  ASSERT_EQ(::unlink(one("a").c_str()), 0);
+  EXPECT_EQ(read_file(two("a")), "error: No such file or directory");
+  EXPECT_EQ(read_fd(reader), "still here");
+  struct stat found{};
+  ASSERT_EQ(::fstat(reader, &found), 0);
+  EXPECT_EQ(found.st_nlink, 0);
+  ::close(reader);
+}
+
+TEST_F(MountTest, a_read_that_nobody_can_serve_fails_within_its_budget) {
+  write_file(one("a"), std::string(100'000, 'x'));
+  lab_->source(1).is_cut = true;
+  const auto begin = std::chrono::steady_clock::now();
+  const int fd = ::open(two("a").c_str(), O_RDONLY);
+  ASSERT_GE(fd, 0);
+  char byte = 0;
+  EXPECT_EQ(::read(fd, &byte, 1), -1);
+  EXPECT_EQ(errno, EIO);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  lab_->source(1).is_cut = false;
+  EXPECT_EQ(::read(fd, &byte, 1), 1);
+  ::close(fd);
+}
+
+TEST_F(MountTest, a_copy_of_a_whole_file_moves_no_bytes) {
+  const std::string text(300'000, 'c');
+  write_file(one("from"), text);
+  const int from = ::open(one("from").c_str(), O_RDONLY);
+  const int to = ::open(one("to").c_str(), O_WRONLY | O_CREAT, 0644);
+  EXPECT_EQ(::copy_file_range(from, nullptr, to, nullptr, 1 << 30, 0), 300'000);
+  ::close(from);
+  ::close(to);
+  EXPECT_EQ(read_file(two("to")), text);
+  char root_from[65]{};
+  char root_to[65]{};
+  EXPECT_EQ(::getxattr(one("from").c_str(), "user.shoal.root", root_from, 64), 64);
+  EXPECT_EQ(::getxattr(one("to").c_str(), "user.shoal.root", root_to, 64), 64);
+  EXPECT_STREQ(root_from, root_to);
+}
+
+TEST_F(MountTest, acls_are_refused_and_own_attributes_cannot_be_set) {
+  write_file(one("a"), "x");
+  EXPECT_EQ(::setxattr(one("a").c_str(), "system.posix_acl_access", "x", 1, 0), -1);
+  EXPECT_EQ(errno, EOPNOTSUPP);
+  EXPECT_EQ(::setxattr(one("a").c_str(), "user.shoal.root", "x", 1, 0), -1);
+  EXPECT_EQ(errno, EPERM);
+  EXPECT_EQ(::listxattr(one("a").c_str(), nullptr, 0), 0);
+}
+
+TEST_F(MountTest, without_a_lease_nothing_cached_is_shown) {
+  write_file(one("a"), "x");
+  EXPECT_EQ(read_file(two("a")), "x");
+  lab_->on_loop([this] {
+    lab_->session(1).set_cut(true);
+    lab_->session(1).end_lease();
+    lab_->mount(1).caches_void(false);
+  });
+  write_file(one("b"), "y");
+  lab_->on_loop([this] { lab_->session(1).set_cut(false); });
+  EXPECT_EQ(read_file(two("b")), "y");
+}
+
+TEST_F(MountTest, a_busy_mount_point_is_not_taken_for_a_stale_one) {
+  const auto cleared = clear_stale_mount(lab_->path(0));
+  ASSERT_FALSE(cleared.has_value());
+  EXPECT_EQ(cleared.error().code(), Errc::busy);
+  EXPECT_TRUE(clear_stale_mount(folder_.path()).has_value());
+}
+
+}  // namespace
+}  // namespace shoal::fs
