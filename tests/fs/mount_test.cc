@@ -36,7 +36,8 @@ class MountTest : public testing::Test {
   static std::string read_fd(int fd) {
     std::string text;
     char buffer[4096];
-    for (ssize_t got = 0; (got = ::read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(got));
+    for (ssize_t got = 0; (got = ::read(fd, buffer, sizeof buffer)) > 0;)
+      text.append(buffer, static_cast<std::size_t>(got));
     return text;
   }
   static std::string read_file(const std::string& path) {

@@ -33,8 +33,8 @@ class SessionTest : public testing::Test {
       tracker_ = std::make_unique<test::InProcessTracker>(loop_, *timer_);
       session_ = tracker_->open_session("peer");
     });
-    core_ = std::make_unique<Core>(Parts{loop_, *timer_, *pool_, *store_, source_},
-                                   MountOptions{}, *session_);
+    core_ = std::make_unique<Core>(Parts{loop_, *timer_, *pool_, *store_, source_}, MountOptions{},
+                                   *session_);
     core_->on_init = [] {};
     auto mount = Mount::open_on_socket(*core_, kernel_.daemon_socket());
     EXPECT_TRUE(mount.has_value());
