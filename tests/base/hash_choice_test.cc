@@ -184,8 +184,9 @@ TEST(HashCandidateTest, every_candidate_of_this_machine_equals_openssl) {
     const auto lanes = candidate.make();
     if (lanes == nullptr) continue;
     EXPECT_TRUE(agrees_with_openssl(*lanes));
-    const auto choice =
-        choose_hasher({openssl_candidate(), candidate}, candidate.name, SystemClock());
+    std::vector<HashCandidate> candidates = {openssl_candidate()};
+    if (candidate.name != candidates.front().name) candidates.push_back(candidate);
+    const auto choice = choose_hasher(std::move(candidates), candidate.name, SystemClock());
     EXPECT_EQ(choice->name, candidate.name);
     expect_right(*make_leaf_hasher(choice), seed);
   }
