@@ -41,7 +41,7 @@ enum class Role : std::uint8_t {
   cached = 1,   ///< may be evicted
   pinned = 2,   ///< the user wants it here
   replica = 3,  ///< the tracker counts on it
-  origin = 4,   ///< written here and not yet copied enough
+  origin = 4,   ///< written here; nobody else may know of it until somebody lowers the role
 };
 
 /// A run of whole blocks, numbered from the start of the file.
@@ -94,7 +94,7 @@ struct BlobInfo {
   InodeId inode;
   BlobState state = BlobState::partial;
   Role role = Role::cached;
-  Shape shape;  ///< working: the content it started from
+  Shape shape;  ///< working: the published content it came from
   std::uint64_t size = 0;
   std::uint64_t allocated_bytes = 0;
   std::uint64_t blocks_present = 0;
@@ -174,7 +174,8 @@ class Blob {
   /// fdatasync of the bytes and of what the index knows of them. Errors: io: the blob must then be
   /// treated as not stored; never retried.
   virtual Result<void> sync() = 0;
-  /// Hashes the blocks that changed and becomes sealed as role origin. Durable when `durable`.
+  /// Hashes the blocks that changed and becomes sealed; as role origin, unless nothing changed: set
+  /// another role once the content is published. Durable when `durable`.
   /// Shape: working and nothing missing. Errors: not_found (blocks are missing), io, no_space.
   virtual Result<Sealed> seal(bool durable) = 0;
 

@@ -12,22 +12,23 @@
 namespace shoal::cache {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 constexpr std::string_view kSchema =
     "CREATE TABLE blobs("
     "  inode INTEGER PRIMARY KEY, state INTEGER NOT NULL, role INTEGER NOT NULL,"
     "  whole INTEGER NOT NULL, root BLOB NOT NULL, content_size INTEGER NOT NULL,"
     "  chunk_bytes INTEGER NOT NULL, size INTEGER NOT NULL, allocated INTEGER NOT NULL,"
     "  present INTEGER NOT NULL, bits INTEGER NOT NULL, settled INTEGER NOT NULL,"
-    "  modified_ns INTEGER NOT NULL, used INTEGER NOT NULL, leaves BLOB) STRICT;"
+    "  modified_ns INTEGER NOT NULL, used INTEGER NOT NULL, leaves BLOB,"
+    "  base_root BLOB NOT NULL, base_size INTEGER NOT NULL, base_chunk INTEGER NOT NULL) STRICT;"
     "CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "INSERT INTO facts VALUES('clean', 1);";
 
 constexpr std::string_view kUpsert =
-    "INSERT INTO blobs VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
+    "INSERT INTO blobs VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)"
     " ON CONFLICT(inode) DO UPDATE SET state=?2, role=?3, whole=?4, root=?5, content_size=?6,"
     " chunk_bytes=?7, size=?8, allocated=?9, present=?10, bits=?11, settled=?12, modified_ns=?13,"
-    " used=?14, leaves=coalesce(?15, leaves)";
+    " used=?14, leaves=coalesce(?15, leaves), base_root=?16, base_size=?17, base_chunk=?18";
 
 template <class Enum>
 std::int64_t number(Enum value) {
@@ -66,6 +67,10 @@ Result<IndexRow> read_row(const base::Statement& query) {
   row.is_settled = query.integer(11) != 0;
   row.modified_ns = query.integer(12);
   row.used = query.unsigned_integer(13);
+  auto base_root = Digest::from(query.blob(14));
+  if (!base_root) return fail(Errc::corrupt, "the row of inode {} makes no sense", record.inode);
+  record.base.content = {*base_root, query.unsigned_integer(15)};
+  record.base.chunk_bytes = static_cast<std::uint32_t>(query.integer(16));
   return row;
 }
 
@@ -107,7 +112,7 @@ Result<void> BlobIndex::load(const std::function<void(IndexRow)>& visit) {
   base::MutexLock lock(database_mutex_);
   base::Statement& query = database_->prepared(
       "SELECT inode, state, role, whole, root, content_size, chunk_bytes, size, allocated,"
-      " present, bits, settled, modified_ns, used FROM blobs");
+      " present, bits, settled, modified_ns, used, base_root, base_size, base_chunk FROM blobs");
   for (;;) {
     auto has_row = query.step();
     if (!has_row) return pass(has_row);
@@ -224,7 +229,10 @@ Result<void> BlobIndex::write_row(const IndexRow& row) {
       .bind(11, record.small_bits)
       .bind(12, std::int64_t{row.is_settled})
       .bind(13, row.modified_ns)
-      .bind(14, row.used);
+      .bind(14, row.used)
+      .bind(16, record.base.content.root.view())
+      .bind(17, record.base.content.size)
+      .bind(18, std::uint64_t{record.base.chunk_bytes});
   if (row.leaves && !row.leaves->empty()) {
     upsert.bind(15, std::as_bytes(std::span(*row.leaves)));
   } else {

@@ -18,7 +18,8 @@ struct BlobRecord {
   Role role = Role::cached;
   /// No block is absent. Always true of sealed, mostly of working blobs.
   bool is_whole = false;
-  Shape shape = {};        ///< working: the content it started from
+  Shape shape = {};        ///< working: what it was when it was opened for change
+  Shape base = {};         ///< working or unpublished: the published content it came from
   std::uint64_t size = 0;  ///< of the file; working: as last heard of
   std::uint64_t allocated_bytes = 0;
   std::uint64_t blocks_present = 0;
@@ -44,12 +45,17 @@ inline std::uint32_t block_bytes(std::uint64_t size, std::uint64_t block) {
   return static_cast<std::uint32_t>(left < kBlockBytes ? left : kBlockBytes);
 }
 
+/// Sealed here, and nobody else may have heard of it yet.
+inline bool is_unpublished(const BlobRecord& record) {
+  return record.state == BlobState::sealed && record.role == Role::origin;
+}
+
 inline BlobInfo info_of(const BlobRecord& record) {
   return BlobInfo{
       .inode = record.inode,
       .state = record.state,
       .role = record.role,
-      .shape = record.shape,
+      .shape = record.state == BlobState::working ? record.base : record.shape,
       .size = record.size,
       .allocated_bytes = record.allocated_bytes,
       .blocks_present = record.is_whole ? base::block_count(record.size) : record.blocks_present};

@@ -48,7 +48,9 @@ class BlobStore {
 
   /// Every blob, for announcing after a start and for status. Shape: called without locks held.
   virtual void for_each(const std::function<void(const BlobInfo&)>& visit) = 0;
-  /// Blobs left working by an unclean or early stop: their bytes are not published yet.
+  /// Blobs whose bytes were not published before the store was closed or the daemon died: left
+  /// working, or sealed and still of role origin. All of them are working now; info().shape is the
+  /// published content that they came from, empty when that is not known.
   virtual std::vector<InodeId> unpublished() = 0;
 
   /// Chooses what to evict until `wanted` bytes are available; cached blobs are dropped here, and
@@ -60,6 +62,10 @@ class BlobStore {
     std::vector<BlobInfo> ask;
   };
   virtual Result<Eviction> evict(std::uint64_t wanted) = 0;
+
+  /// Contents of which no blob has anything any more since the last call, because files were
+  /// overwritten, followed a newer content or went: whoever counts on them should hear of it.
+  virtual std::vector<Shape> take_departed() = 0;
 
   virtual StoreUsage usage() const = 0;
   /// Persists bits and roles, marks the store clean, closes. No use afterwards.

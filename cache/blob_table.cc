@@ -58,6 +58,26 @@ void BlobTable::drop_content(const BlobRecord& record) {
   contents_.erase({record.shape.content, record.inode});
 }
 
+bool BlobTable::has_content(const ContentId& content) const {
+  const auto first = contents_.lower_bound({content, InodeId()});
+  return first != contents_.end() && first->first == content;
+}
+
+void BlobTable::note_departed(const BlobRecord& old) {
+  if (old.shape.content.is_empty()) return;
+  // Nobody may be asking; whoever counts on a copy finds out in another way then.
+  constexpr std::size_t kMaxDeparted = 100'000;
+  if (departed_.size() < kMaxDeparted) departed_.push_back(old.shape);
+}
+
+std::vector<Shape> BlobTable::take_departed() {
+  base::MutexLock lock(mutex_);
+  std::vector<Shape> departed = std::exchange(departed_, {});
+  std::erase_if(departed,
+                [this](const Shape& shape) REQUIRES(mutex_) { return has_content(shape.content); });
+  return departed;
+}
+
 void BlobTable::insert(Entry entry) {
   const BlobRecord& record = entry.record;
   add_content(record);
@@ -73,6 +93,7 @@ std::shared_ptr<LocalBlob> BlobTable::take_out(InodeId inode) {
   Entry& entry = found->second;
   std::shared_ptr<LocalBlob> blob = entry.blob.lock();
   drop_content(entry.record);
+  note_departed(entry.record);
   eviction_.erase(inode);
   unsaved_.erase(inode);
   if (blob) {
@@ -267,6 +288,9 @@ Result<void> BlobTable::save(const LocalBlob& blob, const BlobRecord& record, Ch
     const Role role = change.role.value_or(entry->record.role);
     const std::uint64_t allocated = entry->record.allocated_bytes;
     drop_content(entry->record);
+    // A working copy still stands for the content it started from, until it becomes another one.
+    const bool is_other = record.shape.content != entry->record.shape.content;
+    if (is_other) note_departed(entry->record);
     entry->record = record;
     entry->record.role = role;
     entry->record.allocated_bytes = allocated;

@@ -102,6 +102,8 @@ class BlobTable : public std::enable_shared_from_this<BlobTable> {
   /// See BlobStore::evict. Cached blobs that reserve() dropped are in the next answer.
   Result<BlobStore::Eviction> evict(std::uint64_t wanted);
   StoreUsage usage();
+  /// See BlobStore::take_departed.
+  std::vector<Shape> take_departed();
 
   // -- in the background -----------------------------------------------------------------------
 
@@ -145,6 +147,9 @@ class BlobTable : public std::enable_shared_from_this<BlobTable> {
   void set_allocated(Entry& entry, std::uint64_t bytes) REQUIRES(mutex_);
   void add_content(const BlobRecord& record) REQUIRES(mutex_);
   void drop_content(const BlobRecord& record) REQUIRES(mutex_);
+  bool has_content(const ContentId& content) const REQUIRES(mutex_);
+  /// The blob no longer holds the content of its old record.
+  void note_departed(const BlobRecord& old) REQUIRES(mutex_);
   BlobIndex::Ticket queue(Entry& entry, std::shared_ptr<const std::vector<Digest>> leaves)
       REQUIRES(mutex_);
   bool make_room(std::uint64_t wanted, BlobStore::Eviction& done,
@@ -163,6 +168,7 @@ class BlobTable : public std::enable_shared_from_this<BlobTable> {
   mutable base::Mutex mutex_;
   std::unordered_map<InodeId, Entry> entries_ GUARDED_BY(mutex_);
   std::set<std::pair<ContentId, InodeId>> contents_ GUARDED_BY(mutex_);
+  std::vector<Shape> departed_ GUARDED_BY(mutex_);
   Eviction eviction_ GUARDED_BY(mutex_);
   std::uint64_t unsettled_bytes_ GUARDED_BY(mutex_) = 0;    // stored since the last settle()
   std::unordered_set<InodeId> unsaved_ GUARDED_BY(mutex_);  // kept for the sake of their bits

@@ -22,6 +22,7 @@ LocalBlob::LocalBlob(std::shared_ptr<BlobTable> table, const BlobRecord& record,
       tree_(table_->files(), record.inode, base::block_count(record.shape.content.size)),
       state_(record.state),
       shape_(record.shape),
+      base_(record.base),
       size_(record.size),
       is_whole_(record.is_whole),
       is_refetchable_(!is_new || record.state != BlobState::working),
@@ -196,6 +197,7 @@ BlobRecord LocalBlob::record() const {
                     .state = state_,
                     .is_whole = is_whole_,
                     .shape = shape_,
+                    .base = base_,
                     .size = size_,
                     .blocks_present = present_.count()};
   if (!is_whole_ && present_.size() <= kSmallBlocks) {

@@ -128,6 +128,7 @@ class LocalBlob final : public Blob, public std::enable_shared_from_this<LocalBl
                            Bytes& buffer);
   Result<void> hash_chunks(Sealing& sealing);
   Result<void> make_durable();
+  Role role_when_sealed(const Shape& shape) const;
   Result<Sealed> become_sealed(Sealing& sealing, bool durable);
   void load_small_leaves() const;
   std::shared_ptr<const std::vector<Digest>> leaves_for_index(std::uint64_t blocks) const;
@@ -140,7 +141,8 @@ class LocalBlob final : public Blob, public std::enable_shared_from_this<LocalBl
   mutable std::shared_mutex io_;
   mutable base::Mutex mutex_;
   BlobState state_ GUARDED_BY(mutex_);
-  Shape shape_ GUARDED_BY(mutex_);  // working: what it started from
+  Shape shape_ GUARDED_BY(mutex_);  // working: what it was when it was opened for change
+  Shape base_ GUARDED_BY(mutex_);   // working or unpublished: the published content before
   std::uint64_t size_ GUARDED_BY(mutex_);
   bool is_whole_ GUARDED_BY(mutex_);
   bool is_refetchable_ GUARDED_BY(mutex_);  // as the data file is marked

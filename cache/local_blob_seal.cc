@@ -253,6 +253,14 @@ Result<void> LocalBlob::sync() {
   return table_->save(*this, now, {.persist = Persist::durable});
 }
 
+/// What did not change needs no publishing, and is kept for the reasons it was kept for before.
+Role LocalBlob::role_when_sealed(const Shape& shape) const {
+  const Role before = table_->kept(*this).role;
+  base::MutexLock lock(mutex_);
+  if (shape != base_) return Role::origin;
+  return before == Role::origin ? Role::cached : before;
+}
+
 Result<Sealed> LocalBlob::become_sealed(Sealing& sealing, bool durable) {
   Sealed sealed;
   sealing.shape.content.root = sealing.layer.size() == 1 ? sealing.layer.front()
@@ -286,7 +294,7 @@ Result<Sealed> LocalBlob::become_sealed(Sealing& sealing, bool durable) {
   }
   auto saved = table_->save(*this, now,
                             {.leaves = leaves_for_index(sealing.blocks),
-                             .role = Role::origin,
+                             .role = role_when_sealed(sealed.shape),
                              .persist = durable ? Persist::durable : Persist::queued});
   base::MutexLock lock(mutex_);
   if (!saved) {  // still unpublished; what was hashed is hashed again

@@ -28,6 +28,7 @@ class LocalBlobStore : public BlobStore {
   void for_each(const std::function<void(const BlobInfo&)>& visit) override;
   std::vector<InodeId> unpublished() override;
   Result<Eviction> evict(std::uint64_t wanted) override { return table_->evict(wanted); }
+  std::vector<Shape> take_departed() override { return table_->take_departed(); }
   StoreUsage usage() const override { return table_->usage(); }
   Result<void> close() override { return {}; }
 

@@ -42,9 +42,12 @@ Result<void> LocalBlob::begin_working() {
     if (saved) saved = write_map();
     if (!saved) return saved;
   }
+  const bool is_origin = table_->kept(*this).role == Role::origin;
   BlobState before;
   {
     base::MutexLock lock(mutex_);
+    // Opened again before it was published: it still comes from what was published before.
+    if (state_ == BlobState::partial || !is_origin) base_ = shape_;
     before = std::exchange(state_, BlobState::working);
     const std::uint64_t blocks = base::block_count(size_);
     clean_ = BlockBitmap(blocks, is_whole_);

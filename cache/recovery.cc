@@ -27,6 +27,7 @@ class Recovery {
 
  private:
   Result<void> load();
+  void reopen(IndexRow& row);
   void take_working(IndexRow& row, const FileStatus& status);
   void compare(IndexRow& row, FoundFiles& found);
   Result<void> adopt(const FoundFiles& found);
@@ -51,6 +52,13 @@ Result<void> Recovery::load() {
   return index_.load([this](IndexRow row) { loaded_.push_back(std::move(row)); });
 }
 
+/// Its publishing may not have been confirmed: it is work again.
+void Recovery::reopen(IndexRow& row) {
+  row.record.state = BlobState::working;
+  row.is_settled = false;
+  index_.put(row);
+}
+
 void Recovery::take_working(IndexRow& row, const FileStatus& status) {
   row.record.size = status.size;
   row.record.allocated_bytes = status.allocated_bytes;
@@ -62,6 +70,7 @@ Result<Recovered> Recovery::after_clean_close() {
   auto loaded = load();
   if (!loaded) return pass(loaded);
   for (IndexRow& row : loaded_) {
+    if (is_unpublished(row.record)) reopen(row);
     if (row.record.state == BlobState::working) {
       auto status = files_.open(row.record.inode, FileKind::data)->status();
       if (!status) {
@@ -110,6 +119,7 @@ void Recovery::compare(IndexRow& row, FoundFiles& found) {
   found.erase(files);
   const bool is_untouched = row.is_settled && status.modified_ns == row.modified_ns &&
                             status.size == record.shape.content.size;
+  if (is_untouched && is_unpublished(record)) reopen(row);
   if (record.state == BlobState::working && record.is_whole) {
     take_working(row, status);
   } else if (record.state == BlobState::working || !is_untouched) {
@@ -167,11 +177,20 @@ Result<void> Recovery::verify_doubtful() {
     for (unsigned i = 1; i < threads && i < doubtful_.size(); ++i) helpers.emplace_back(work);
     work();
   }
+  if (!result) return result;
   for (IndexRow& row : doubtful_) {
+    if (is_unpublished(row.record)) reopen(row);
+    if (row.record.state == BlobState::partial && row.record.role == Role::origin) {
+      // Nobody else has what it lacks. What it had was set aside.
+      auto dropped = drop_files(row.record.inode);
+      if (!dropped) return dropped;
+      drop(row.record.inode);
+      continue;
+    }
     if (row.record.state == BlobState::working) result_.unpublished.push_back(row.record.inode);
     result_.rows.push_back(std::move(row));
   }
-  return result;
+  return {};
 }
 
 Result<void> Recovery::verify(IndexRow& row) {

@@ -13,20 +13,6 @@
 #include "wire/limits.h"
 
 namespace shoal::peerd {
-namespace {
-
-/// Those of the contents that no blob here holds any more. Thread: pool.
-std::vector<wire::ContentRef> gone_from(cache::BlobStore& store,
-                                        const std::vector<cache::BlobInfo>& blobs) {
-  std::vector<wire::ContentRef> gone;
-  for (const cache::BlobInfo& blob : blobs) {
-    if (!store.find_content(blob.shape.content)) gone.push_back(to_ref(blob.shape));
-  }
-  return gone;
-}
-
-}  // namespace
-
 std::uint64_t bytes_to_keep_free(const cache::StoreUsage& usage) {
   return std::min<std::uint64_t>(kKeepFreeBytes, usage.ceiling_bytes / kKeepFreePart);
 }
@@ -46,18 +32,31 @@ Evictor::Evictor(Executor executor, Timer& timer, Pool& pool, cache::BlobStore& 
 Evictor::~Evictor() = default;
 
 Task<void> Evictor::run() {
+  SteadyTime next_eviction = timer_.clock().steady();
   for (;;) {
     auto waited = co_await timer_.wait_for(kEvictInterval);
     if (!waited) co_return;
-    const cache::StoreUsage usage = co_await pool_.run([&store = store_] { return store.usage(); });
+    co_await tell_departed();
+    if (timer_.clock().steady() < next_eviction) continue;
     auto turn = co_await turn_.lock();
     if (!turn) co_return;
-    // Also when there is room: the store tells here what it has dropped by itself.
-    auto evicted = co_await evict(bytes_to_keep_free(usage));
-    if (evicted) continue;
-    if (evicted.error().code() == Errc::canceled) co_return;
-    base::log_debug("{}", evicted.error().message());
+    const cache::StoreUsage before =
+        co_await pool_.run([&store = store_] { return store.usage(); });
+    const std::uint64_t wanted = bytes_to_keep_free(before);
+    // Also when there is room: the store tells here what it has shortened by itself.
+    auto evicted = co_await evict(wanted);
+    if (!evicted && evicted.error().code() == Errc::canceled) co_return;
+    if (!evicted) base::log_debug("{}", evicted.error().message());
+    const cache::StoreUsage after = co_await pool_.run([&store = store_] { return store.usage(); });
+    // Nothing but what is needed: there is no use in asking every few seconds.
+    const bool is_fine = after.available_bytes >= wanted;
+    next_eviction = timer_.clock().steady() + (is_fine ? Duration::zero() : kFullStoreInterval);
   }
+}
+
+Task<void> Evictor::tell_departed() {
+  auto departed = co_await pool_.run([&store = store_] { return store.take_departed(); });
+  for (const cache::Shape& shape : departed) announcer_.dropped(to_ref(shape));
 }
 
 Task<Result<void>> Evictor::make_room(std::uint64_t bytes) {
@@ -80,13 +79,16 @@ Task<Result<void>> Evictor::make_room(std::uint64_t bytes) {
 /// Drops what is only cached, then what the tracker agrees to, until that many bytes are available.
 /// Refused copies stay at the head of the store's list, so it is asked for so much more.
 Task<Result<void>> Evictor::evict(std::uint64_t bytes) {
+  static base::Counter& evicted_blobs = base::counter("shoal_blobs_evicted_total");
   std::unordered_set<InodeId> asked;
   std::uint64_t refused_bytes = 0;
   for (;;) {
     const std::uint64_t wanted = bytes + refused_bytes;
     auto evicted = co_await pool_.run([&store = store_, wanted] { return store.evict(wanted); });
     if (!evicted) co_return pass(evicted);
-    co_await tell_dropped(std::move(evicted->dropped), std::move(evicted->punched));
+    evicted_blobs.add(evicted->dropped.size());
+    for (const cache::BlobInfo& blob : evicted->punched) announcer_.shortened(to_ref(blob.shape));
+    co_await tell_departed();
     std::erase_if(evicted->ask, [&asked](const cache::BlobInfo& blob) {
       return !asked.insert(blob.inode).second;
     });
@@ -98,16 +100,6 @@ Task<Result<void>> Evictor::evict(std::uint64_t bytes) {
     if (!dropped_bytes) co_return pass(dropped_bytes);
     refused_bytes -= std::min(refused_bytes, *dropped_bytes);
   }
-}
-
-Task<void> Evictor::tell_dropped(std::vector<cache::BlobInfo> dropped,
-                                 std::vector<cache::BlobInfo> punched) {
-  static base::Counter& evicted_blobs = base::counter("shoal_blobs_evicted_total");
-  evicted_blobs.add(dropped.size());
-  auto look = [&store = store_, dropped = std::move(dropped)] { return gone_from(store, dropped); };
-  auto gone = co_await pool_.run(std::move(look));
-  for (const wire::ContentRef& content : gone) announcer_.dropped(content);
-  for (const cache::BlobInfo& blob : punched) announcer_.shortened(to_ref(blob.shape));
 }
 
 /// Without those origins that the tracker does not know: they may be waiting to be published, and

@@ -28,8 +28,7 @@ class Evictor {
   Task<Result<void>> evict(std::uint64_t bytes);
   Task<Result<std::vector<cache::BlobInfo>>> without_unpublished(
       std::vector<cache::BlobInfo> blobs);
-  Task<void> tell_dropped(std::vector<cache::BlobInfo> dropped,
-                          std::vector<cache::BlobInfo> punched);
+  Task<void> tell_departed();
   Task<Result<std::uint64_t>> drop_with_consent(std::vector<cache::BlobInfo> blobs);
 
   Timer& timer_;

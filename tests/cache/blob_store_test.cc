@@ -309,7 +309,8 @@ TYPED_TEST(BlobStoreContract, seals_what_was_written_with_the_right_root) {
     EXPECT_EQ(sealed->shape, content.shape) << size;
     EXPECT_EQ(sealed->layer, content.layer) << size;
     EXPECT_EQ(blob->info().state, BlobState::sealed);
-    EXPECT_EQ(blob->info().role, Role::origin);
+    // A new file is empty for everybody already.
+    EXPECT_EQ(blob->info().role, size == 0 ? Role::cached : Role::origin);
     EXPECT_EQ(read_all(*blob), content.bytes);
     EXPECT_EQ(blob->layer(), content.layer);
     for (std::uint64_t chunk = 0; chunk < content.chunks(); ++chunk) {
@@ -433,6 +434,34 @@ TYPED_TEST(BlobStoreContract, sealing_what_did_not_change_gives_the_same_content
   ASSERT_TRUE(sealed);
   EXPECT_EQ(sealed->shape, content.shape);
   EXPECT_EQ(sealed->layer, content.layer);
+}
+
+TYPED_TEST(BlobStoreContract, what_did_not_change_keeps_its_role) {
+  const Content content = random_content(kMiB, 50);
+  auto blob = this->filled(content, kInode, Role::replica);
+  ASSERT_TRUE(blob->begin_working());
+  ASSERT_TRUE(blob->seal(false));
+  EXPECT_EQ(blob->info().role, Role::replica);
+  ASSERT_TRUE(blob->begin_working());
+  ASSERT_TRUE(blob->write_at(0, Bytes(10)));
+  ASSERT_TRUE(blob->seal(false));
+  EXPECT_EQ(blob->info().role, Role::origin);
+}
+
+TYPED_TEST(BlobStoreContract, a_working_blob_knows_the_published_content_it_came_from) {
+  const Content content = random_content(kMiB, 51);
+  auto blob = this->filled(content);
+  ASSERT_TRUE(blob->begin_working());
+  ASSERT_TRUE(blob->write_at(0, Bytes(10)));
+  EXPECT_EQ(blob->info().shape, content.shape);
+  auto sealed = blob->seal(false);
+  ASSERT_TRUE(blob->begin_working());  // it could not be published
+  EXPECT_EQ(blob->info().shape, content.shape);
+  ASSERT_TRUE(blob->write_at(5, Bytes(10, std::byte{1})));
+  sealed = blob->seal(false);
+  ASSERT_TRUE(this->store_->set_role(kInode, Role::replica));  // now it was
+  ASSERT_TRUE(blob->begin_working());
+  EXPECT_EQ(blob->info().shape, sealed->shape);
 }
 
 TYPED_TEST(BlobStoreContract, seeks_data_and_holes) {

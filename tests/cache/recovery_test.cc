@@ -161,6 +161,8 @@ TEST_F(Recovery, keeps_the_order_of_eviction) {
 TEST_F(Recovery, what_was_sealed_durably_is_sealed_after_a_kill) {
   const Content content = random_content(2 * kMiB + 3, 1);
   ASSERT_TRUE(written(content.bytes)->seal(true));
+  ASSERT_TRUE(store_->set_role(kInode, Role::replica));  // published
+  ASSERT_TRUE(store_->find(kInode)->sync());
   kill_and_open();
   EXPECT_FALSE(report_.was_clean);
   EXPECT_EQ(report_.blobs_checked, 1u);
@@ -171,15 +173,39 @@ TEST_F(Recovery, what_was_sealed_durably_is_sealed_after_a_kill) {
   EXPECT_TRUE(store_->unpublished().empty());
 }
 
-TEST_F(Recovery, what_was_sealed_a_moment_ago_is_at_least_unpublished_work) {
+TEST_F(Recovery, what_was_sealed_but_not_published_is_work_again) {
+  const Content before = random_content(100'000, 1);
+  const Content after = random_content(90'000, 2);
+  for (const bool is_killed : {true, false}) {
+    auto blob = filled(before);
+    ASSERT_TRUE(blob->begin_working());
+    ASSERT_TRUE(blob->resize(after.bytes.size()));
+    ASSERT_TRUE(blob->write_at(0, after.bytes));
+    ASSERT_TRUE(blob->seal(true));
+    blob.reset();
+    if (is_killed) {
+      kill_and_open();
+    } else {
+      close_and_open();
+    }
+    EXPECT_EQ(store_->unpublished(), std::vector{kInode});
+    blob = store_->find(kInode);
+    ASSERT_NE(blob, nullptr);
+    EXPECT_EQ(blob->info().state, BlobState::working);
+    EXPECT_EQ(blob->info().shape, before.shape);  // what it came from
+    EXPECT_EQ(read_all(*blob), after.bytes);
+    EXPECT_EQ(blob->seal(false)->shape, after.shape);
+    EXPECT_TRUE(store_->unpublished().empty());
+    ASSERT_TRUE(store_->remove(kInode));
+  }
+}
+
+TEST_F(Recovery, what_was_sealed_a_moment_ago_is_never_less_than_work) {
   const Content content = random_content(100'000, 2);
   ASSERT_TRUE(written(content.bytes)->seal(false));
   kill_and_open();
-  auto blob = store_->find(kInode);
-  ASSERT_NE(blob, nullptr);
-  EXPECT_EQ(read_all(*blob), content.bytes);
-  const bool is_sealed = blob->info().state == BlobState::sealed;
-  EXPECT_EQ(store_->unpublished().empty(), is_sealed);
+  EXPECT_EQ(store_->unpublished(), std::vector{kInode});
+  EXPECT_EQ(read_all(*store_->find(kInode)), content.bytes);
 }
 
 TEST_F(Recovery, work_is_unpublished_after_a_kill) {
@@ -351,9 +377,23 @@ TEST_F(Recovery, a_bad_block_of_a_small_blob_is_found_by_its_leaf) {
   expect_right(*blob, content);
 }
 
+TEST_F(Recovery, damaged_work_is_set_aside) {
+  ASSERT_TRUE(written(random_bytes(100'000, 21))->seal(true));
+  store_.reset();
+  flip_bit(kInode, 40'000);
+  open();
+  EXPECT_EQ(report_.files_set_aside, 1u);
+  EXPECT_EQ(report_.blobs_dropped, 1u);
+  EXPECT_EQ(lost_count(), 1u);
+  EXPECT_EQ(store_->find(kInode), nullptr);
+  EXPECT_TRUE(store_->unpublished().empty());
+}
+
 TEST_F(Recovery, damaged_bytes_that_were_written_here_are_set_aside) {
   const Content content = random_content(100'000, 11);
   ASSERT_TRUE(written(content.bytes)->seal(true));
+  ASSERT_TRUE(store_->set_role(kInode, Role::replica));
+  ASSERT_TRUE(store_->find(kInode)->sync());
   store_.reset();
   flip_bit(kInode, 40'000);
   open();

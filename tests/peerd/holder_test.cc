@@ -182,6 +182,28 @@ TEST_F(HolderTest, says_that_another_blob_still_has_the_bytes_that_one_gave_up) 
   EXPECT_TRUE(told(old_content).complete);
 }
 
+TEST_F(HolderTest, tells_of_contents_that_were_overwritten) {
+  const MadeContent content = test::make_content(1000, 55);
+  const auto blob = test::put_content(*store_, InodeId(5), content);
+  ASSERT_TRUE(blob->begin_working());
+  run_for(3 * kEvictInterval);
+  EXPECT_FALSE(told(content).dropped) << "nothing has taken its place yet";
+  ASSERT_TRUE(blob->write_at(0, as_bytes("other")));
+  ASSERT_TRUE(blob->seal(false));
+  EXPECT_TRUE(run_until([&] { return told(content).dropped; }));
+}
+
+TEST_F(HolderTest, says_nothing_of_an_overwritten_content_that_another_blob_has) {
+  const MadeContent content = test::make_content(1000, 56);
+  test::put_content(*store_, InodeId(5), content);
+  test::put_content(*store_, InodeId(6), content);
+  ASSERT_TRUE(store_->remove(InodeId(5)));
+  run_for(3 * kEvictInterval);
+  EXPECT_FALSE(told(content).dropped);
+  ASSERT_TRUE(store_->remove(InodeId(6)));
+  EXPECT_TRUE(run_until([&] { return told(content).dropped; }));
+}
+
 TEST_F(HolderTest, begins_bulk_copies_elsewhere_for_each_peer) {
   const MadeContent content = test::make_content(16 * kMiB, 7);
   replicator_.copy({order(content, 5)});
