@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 
@@ -114,8 +115,13 @@ TEST_F(MountTest, a_copy_of_a_whole_file_moves_no_bytes) {
 }
 
 TEST_F(MountTest, acls_are_refused_and_own_attributes_cannot_be_set) {
+  // Version 2, then tag, permissions and id of the owner, the group and all others (acl(5)); the
+  // kernel itself refuses what it cannot read.
+  constexpr std::array<std::uint32_t, 7> kAcl = {2,   0x0006'0001, ~0U, 0x0004'0004,
+                                                 ~0U, 0x0004'0020, ~0U};
   write_file(one("a"), "x");
-  EXPECT_EQ(::setxattr(one("a").c_str(), "system.posix_acl_access", "x", 1, 0), -1);
+  EXPECT_EQ(::setxattr(one("a").c_str(), "system.posix_acl_access", kAcl.data(), sizeof(kAcl), 0),
+            -1);
   EXPECT_EQ(errno, EOPNOTSUPP);
   EXPECT_EQ(::setxattr(one("a").c_str(), "user.shoal.root", "x", 1, 0), -1);
   EXPECT_EQ(errno, EPERM);
