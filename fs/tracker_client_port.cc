@@ -49,6 +49,7 @@ class TrackerClientPort final : public TrackerPort {
 
   SteadyTime lease_end() const override { return client_.lease_end(); }
   std::uint64_t session_generation() const override { return client_.session_generation(); }
+  std::uint64_t journal_applied() const override { return client_.journal_applied(); }
   wire::SwarmTotals totals() const override { return client_.totals(); }
 
  private:

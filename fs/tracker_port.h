@@ -32,6 +32,8 @@ class TrackerPort {
 
   virtual SteadyTime lease_end() const = 0;
   virtual std::uint64_t session_generation() const = 0;
+  /// Loop only. See TrackerClient::journal_applied.
+  virtual std::uint64_t journal_applied() const = 0;
   virtual wire::SwarmTotals totals() const = 0;
 };
 

@@ -51,21 +51,22 @@ struct OpenSessionReply {
   std::uint64_t tracker_boot = 0;  ///< changes when the tracker restarts: watches are gone then
   std::uint64_t lease_nanoseconds = 0;
   Sequence last_sequence;  ///< of the operations that the tracker has answered in this session
+  std::uint64_t journal_applied = 0;  ///< the peer's last operation with a journal number
   Bytes swarm;
   std::string swarm_name;
   SwarmTotals totals;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(session, resumed, tracker_boot, lease_nanoseconds, last_sequence, swarm, swarm_name,
-            totals);
+    archive(session, resumed, tracker_boot, lease_nanoseconds, last_sequence, journal_applied,
+            swarm, swarm_name, totals);
   }
 };
 
-/// A delegation that the peer still holds dirty bytes under.
+/// A delegation that the peer still holds: of a file with unpublished bytes, or of a directory.
 struct Reclaim {
   InodeId inode;
-  std::uint64_t version = 0;
+  std::uint64_t version = 0;  ///< files
 
   template <class Archive>
   void serialize(Archive& archive) {
@@ -556,8 +557,10 @@ struct RecallReply {
   }
 };
 
-/// Somebody else wants a delegated file. With publish the holder publishes (with release) before
-/// it answers; without, it only tells size and time and keeps the delegation.
+/// Somebody else wants a delegated file or directory. With publish the holder of a file publishes
+/// (with release) before it answers; without, it only tells size and time and keeps the delegation.
+/// The holder of a directory sends its journal before it answers; with publish it gives the
+/// delegation up, and held is false.
 struct Recall {
   using Reply = RecallReply;
   static constexpr std::uint16_t kType = 41;

@@ -26,8 +26,10 @@ struct Create {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::uint64_t rdev = 0;
-  std::string target;     ///< symlinks
-  bool delegate = false;  ///< regular files: this session writes to it next
+  std::string target;  ///< symlinks
+  /// Regular files: this session writes to it next. Directories: nobody else knows of it, so this
+  /// session may have its delegation.
+  bool delegate = false;
   bool orphan = false;
 
   template <class Archive>
@@ -48,32 +50,34 @@ struct Link {
   }
 };
 
-/// Errors: not_found, is_directory.
+/// Errors: not_found, is_directory, conflict (the name leads to another inode than expected).
 struct Unlink {
   InodeId parent;
   std::string name;
   /// This session has the file open: it lives on until CloseOrphan or the session's end.
   bool keep_open = false;
+  InodeId expected;  ///< what the peer took away; 0: whatever has the name
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(parent, name, keep_open);
+    archive(parent, name, keep_open, expected);
   }
 };
 
-/// Errors: not_found, not_directory, not_empty, busy (the root).
+/// Errors: not_found, not_directory, not_empty, busy (the root), conflict (as Unlink).
 struct Rmdir {
   InodeId parent;
   std::string name;
+  InodeId expected;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(parent, name);
+    archive(parent, name, expected);
   }
 };
 
 /// rename(2). Errors: not_found, exists (no_replace), not_empty, is_directory, not_directory,
-/// invalid (a directory into itself).
+/// invalid (a directory into itself), conflict (as Unlink, of the inode moved).
 struct Rename {
   static constexpr std::uint32_t kNoReplace = 1;
   static constexpr std::uint32_t kExchange = 2;
@@ -84,10 +88,12 @@ struct Rename {
   std::string new_name;
   std::uint32_t flags = 0;
   bool keep_open = false;  ///< as in Unlink, for the file that is replaced
+  InodeId expected;        ///< as in Unlink, of the inode that is moved
+  InodeId replaced;        ///< detached only: what the peer replaced; 0: nothing
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(parent, name, new_parent, new_name, flags, keep_open);
+    archive(parent, name, new_parent, new_name, flags, keep_open, expected, replaced);
   }
 };
 
@@ -154,16 +160,38 @@ struct Publish {
   }
 };
 
+/// The session has begun to write a file that nobody else can know of changes to, because its only
+/// link is in a directory delegated to the session: from now on it has the file's delegation.
+/// Errors: not_found, is_directory, conflict (another session has it).
+struct TakeDelegation {
+  InodeId inode;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(inode);
+  }
+};
+
 using Change = std::variant<Create, Link, Unlink, Rmdir, Rename, SetAttributes, SetXattr,
-                            RemoveXattr, Publish>;
+                            RemoveXattr, Publish, TakeDelegation>;
 
 struct Operation {
   Change change;
   std::int64_t time = 0;  ///< the peer's clock, nanoseconds since 1970
+  /// Its number in the peer's journal: it took effect on the peer already. 0: it is not there.
+  /// Numbers of one peer grow, over all its sessions; what is not above the last number that the
+  /// tracker has applied for the peer is answered without records and not applied again.
+  std::uint64_t journal = 0;
+  /// Made under a delegation that was lost before the operation was sent: what would fail for what
+  /// others did meanwhile gets another name instead, or is left out. docs/coherence.md has the
+  /// rules.
+  bool detached = false;
+  /// The session would like the delegation of the directory whose names change.
+  bool wants_directory = false;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(change, time);
+    archive(change, time, journal, detached, wants_directory);
   }
 };
 
@@ -174,10 +202,13 @@ struct OperationReply {
   std::optional<Errc> error;
   std::string context;
   std::vector<InodeRecord> records;
+  InodeId granted;  ///< a directory whose delegation the session has from now on; 0: none
+  /// Detached: the name that was used instead of the operation's; empty: that one.
+  std::string renamed_to;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(error, context, records);
+    archive(error, context, records, granted, renamed_to);
   }
 };
 

@@ -182,5 +182,6 @@ SwarmTotals TrackerClient::totals() const {
 const Bytes& TrackerClient::swarm() const { return state_->swarm; }
 std::string TrackerClient::swarm_name() const { return state_->swarm_name; }
 SessionId TrackerClient::session() const { return state_->session; }
+std::uint64_t TrackerClient::journal_applied() const { return state_->journal_applied; }
 
 }  // namespace shoal::wire

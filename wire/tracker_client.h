@@ -86,6 +86,9 @@ class TrackerClient {
   const Bytes& swarm() const;
   std::string swarm_name() const;
   SessionId session() const;
+  /// The last operation with a journal number that the tracker had applied for this peer when the
+  /// session was opened or resumed.
+  std::uint64_t journal_applied() const;
 
   struct State;
 

@@ -176,6 +176,7 @@ void TrackerClient::State::adopt_session(const OpenSessionReply& reply, SteadyTi
   }
   session = reply.session;
   tracker_boot = reply.tracker_boot;
+  journal_applied = reply.journal_applied;
   swarm = reply.swarm;
   swarm_name = reply.swarm_name;
   const auto longest = static_cast<std::uint64_t>(Duration(kMaxLease).count());

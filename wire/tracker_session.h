@@ -44,6 +44,7 @@ struct TrackerClient::State {
   bool is_stopping = false;
   SessionId session;
   std::uint64_t tracker_boot = 0;
+  std::uint64_t journal_applied = 0;
   std::uint64_t losses = 0;  ///< sessions lost: calls from before end with stale
   std::uint64_t voids = 0;   ///< caches_void() calls: answers from before are asked for again
   Duration lease{};

@@ -80,6 +80,7 @@ class InProcessSession final : public fs::TrackerPort {
 
   SteadyTime lease_end() const override { return SteadyTime(Duration(lease_end_.load())); }
   std::uint64_t session_generation() const override { return 1; }
+  std::uint64_t journal_applied() const override { return 0; }
   wire::SwarmTotals totals() const override { return {}; }
 
   /// While it is on, nothing is sent and no lease is renewed.

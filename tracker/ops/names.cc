@@ -73,6 +73,7 @@ TouchedInode touched_by_unlink(const InodeRow& inode) {
 InodeId delegated_subject(const wire::Change& change) {
   if (const auto* set = std::get_if<wire::SetAttributes>(&change)) return set->inode;
   if (const auto* publish = std::get_if<wire::Publish>(&change)) return publish->inode;
+  if (const auto* take = std::get_if<wire::TakeDelegation>(&change)) return take->inode;
   if (const auto* xattr = std::get_if<wire::SetXattr>(&change)) return xattr->inode;
   if (const auto* xattr = std::get_if<wire::RemoveXattr>(&change)) return xattr->inode;
   return {};
@@ -91,6 +92,9 @@ struct Planner {
   Result<Plan> operator()(const wire::SetXattr& c) { return plan_set_xattr(context, c); }
   Result<Plan> operator()(const wire::RemoveXattr& c) { return plan_remove_xattr(context, c); }
   Result<Plan> operator()(const wire::Publish& c) { return plan_publish(context, c); }
+  Result<Plan> operator()(const wire::TakeDelegation& c) {
+    return plan_take_delegation(context, c);
+  }
 };
 
 }  // namespace

@@ -72,4 +72,22 @@ Result<Plan> plan_publish(OpContext& context, const wire::Publish& change) {
   return plan;
 }
 
+Result<Plan> plan_take_delegation(OpContext& context, const wire::TakeDelegation& change) {
+  auto inode = context.store.inode(change.inode);
+  if (!inode) return fail(Errc::not_found, "no inode {}", change.inode);
+  if (inode->is_directory()) return fail(Errc::is_directory, "inode {}", change.inode);
+  if (inode->kind != wire::FileKind::regular) return fail(Errc::invalid, "inode {}", change.inode);
+  if (context.delegate && context.delegate != context.session) {
+    return fail(Errc::conflict, "inode {} is being written elsewhere", change.inode);
+  }
+  Plan plan;
+  plan.apply = [row = std::move(*inode)](OpContext&) mutable {
+    Applied applied;
+    applied.granted = row.inode;
+    applied.records.push_back(std::move(row));
+    return applied;
+  };
+  return plan;
+}
+
 }  // namespace shoal::tracker
