@@ -48,6 +48,8 @@ inline constexpr std::size_t kMaxConnections = 10'000;
 inline constexpr std::chrono::seconds kFrameTime{30};
 /// Directories one session may watch; answers beyond it are not cacheable.
 inline constexpr std::size_t kMaxWatchesPerSession = 1'000'000;
+/// Directories delegated to one session; all are named again when it resumes (kMaxListEntries).
+inline constexpr std::size_t kMaxDelegatedDirectories = 50'000;
 /// Inode numbers handed out at once.
 inline constexpr std::uint64_t kInodeRange = 10'000;
 /// Addresses one peer may announce.

@@ -172,8 +172,19 @@ struct TakeDelegation {
   }
 };
 
+/// Gives the delegation of a file back that was opened for writing and not changed. Without effect
+/// when the session does not hold it. Errors: not_found.
+struct DropDelegation {
+  InodeId inode;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(inode);
+  }
+};
+
 using Change = std::variant<Create, Link, Unlink, Rmdir, Rename, SetAttributes, SetXattr,
-                            RemoveXattr, Publish, TakeDelegation>;
+                            RemoveXattr, Publish, TakeDelegation, DropDelegation>;
 
 struct Operation {
   Change change;

@@ -74,6 +74,7 @@ InodeId delegated_subject(const wire::Change& change) {
   if (const auto* set = std::get_if<wire::SetAttributes>(&change)) return set->inode;
   if (const auto* publish = std::get_if<wire::Publish>(&change)) return publish->inode;
   if (const auto* take = std::get_if<wire::TakeDelegation>(&change)) return take->inode;
+  if (const auto* drop = std::get_if<wire::DropDelegation>(&change)) return drop->inode;
   if (const auto* xattr = std::get_if<wire::SetXattr>(&change)) return xattr->inode;
   if (const auto* xattr = std::get_if<wire::RemoveXattr>(&change)) return xattr->inode;
   return {};
@@ -94,6 +95,9 @@ struct Planner {
   Result<Plan> operator()(const wire::Publish& c) { return plan_publish(context, c); }
   Result<Plan> operator()(const wire::TakeDelegation& c) {
     return plan_take_delegation(context, c);
+  }
+  Result<Plan> operator()(const wire::DropDelegation& c) {
+    return plan_drop_delegation(context, c);
   }
 };
 

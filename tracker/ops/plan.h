@@ -64,6 +64,7 @@ Result<Plan> plan_set_xattr(OpContext& context, const wire::SetXattr& change);
 Result<Plan> plan_remove_xattr(OpContext& context, const wire::RemoveXattr& change);
 Result<Plan> plan_publish(OpContext& context, const wire::Publish& change);
 Result<Plan> plan_take_delegation(OpContext& context, const wire::TakeDelegation& change);
+Result<Plan> plan_drop_delegation(OpContext& context, const wire::DropDelegation& change);
 
 /// The one for the kind of change.
 Result<Plan> plan_change(OpContext& context, const wire::Change& change);

@@ -90,4 +90,17 @@ Result<Plan> plan_take_delegation(OpContext& context, const wire::TakeDelegation
   return plan;
 }
 
+Result<Plan> plan_drop_delegation(OpContext& context, const wire::DropDelegation& change) {
+  auto inode = context.store.inode(change.inode);
+  if (!inode) return fail(Errc::not_found, "no inode {}", change.inode);
+  Plan plan;
+  plan.apply = [row = std::move(*inode)](OpContext& at) mutable {
+    Applied applied;
+    if (at.delegate && at.delegate == at.session) applied.released = row.inode;
+    applied.records.push_back(std::move(row));
+    return applied;
+  };
+  return plan;
+}
+
 }  // namespace shoal::tracker
