@@ -79,7 +79,7 @@ class TrackerClient {
   /// Until when cached answers may be used. Thread: any.
   SteadyTime lease_end() const;
   bool is_connected() const;
-  /// Numbers grow by one with each session. Thread: any.
+  /// Numbers grow by one with each session: when one has ended, after caches_void(). Thread: any.
   std::uint64_t session_generation() const;
   /// As of the last heartbeat. Thread: any.
   SwarmTotals totals() const;

@@ -158,6 +158,7 @@ void TrackerClient::State::lose_session(std::string_view why) {
   ++losses;
   ++voids;
   events.caches_void(true);
+  generation.fetch_add(1);  // what comes now belongs to the session that is yet to be opened
   mutations.fail_all(Error(Errc::stale, "the session with the tracker ended"));
 }
 
@@ -165,7 +166,7 @@ void TrackerClient::State::adopt_session(const OpenSessionReply& reply, SteadyTi
                                          std::shared_ptr<RpcChannel> on) {
   const bool is_new = !session;
   if (is_new) {
-    generation.fetch_add(1);
+    if (generation.load() == 0) generation.store(1);
     mutations.start_numbering(reply.last_sequence);
   } else {
     if (reply.tracker_boot != tracker_boot) {
