@@ -2,6 +2,7 @@
 #include "wire/tracker_client.h"
 
 #include "base/check.h"
+#include "base/metrics.h"
 #include "wire/tracker_session.h"
 
 namespace shoal::wire {
@@ -13,6 +14,14 @@ constexpr std::chrono::seconds kGoodbyeTime{2};
 
 Error lost_session() { return Error(Errc::stale, "the session with the tracker ended"); }
 Error stopped() { return Error(Errc::canceled, "stopped"); }
+
+/// What a peer asks the tracker for, repetitions too; not what keeps the session itself alive, nor
+/// the question that `shoal status` passes on, with which people read the counter.
+void count_request(std::uint16_t type) {
+  if (type == Status::kType) return;
+  static base::Counter& requests = base::counter("shoal_tracker_requests_total");
+  requests.add();
+}
 
 /// A request was refused as stale. Either that is its own answer, or the session has ended: then
 /// nobody may hear of it before the caches are void. A heartbeat tells which.
@@ -68,6 +77,7 @@ void send_mutations(const SharedState& state) {
       state->mutations.settle(entry, pass(std::move(call)));
       continue;
     }
+    count_request(Mutate::kType);
     spawn(state->group, await_mutation(state, entry, std::move(*call), channel));
   }
 }
@@ -124,6 +134,7 @@ Task<RpcRouter::RawReply> TrackerClient::call_raw(std::uint16_t type, Bytes body
     if (state->losses != losses) co_return std::unexpected(lost_session());
     const std::shared_ptr<RpcChannel> channel = state->current();
     const std::uint64_t voids = state->voids;
+    count_request(type);
     RpcRouter::RawReply answer = co_await channel->call_raw(type, body, deadline);
     if (!answer && answer.error().code() == Errc::stale && channel->is_open()) {
       co_await settle_staleness(state, channel);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/metrics.h"
 #include "tests/support/virtual_time.h"
 #include "tests/wire/scripted_tracker.h"
 #include "wire/limits.h"
@@ -266,6 +267,17 @@ TEST_F(TrackerClientTest, without_a_tracker_requests_end_at_their_deadline) {
   EXPECT_TRUE(mutate({"a"}));
   EXPECT_EQ(tracker_.applied, std::vector<std::string>{"a"})
       << "what was given up unsent is not sent";
+}
+
+TEST_F(TrackerClientTest, messages_with_requests_are_counted_and_heartbeats_are_not) {
+  const base::Counter& requests = base::counter("shoal_tracker_requests_total");
+  const std::uint64_t before = requests.value();
+  ASSERT_TRUE(start());
+  ASSERT_TRUE(mutate({"a", "b", "c"}));
+  ASSERT_TRUE(look_up("a"));
+  go_on(3 * kHeartbeatInterval);
+  EXPECT_GT(tracker_.heartbeats, 0);
+  EXPECT_EQ(requests.value() - before, 2u);
 }
 
 TEST_F(TrackerClientTest, operations_are_applied_in_order_and_answered) {
