@@ -197,6 +197,13 @@ void Grammar::add_looking() {
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
 
+  auto conflicts = std::make_shared<ConflictsOptions>();
+  verb = add(&app_, "conflicts", "What was kept beside a change of another peer: whose, and when",
+             "  shoal conflicts\n"
+             "  shoal conflicts --json\n",
+             conflicts, run_conflicts);
+  add_dir(verb, conflicts->dir, kDaemonDir);
+
   auto info = std::make_shared<InfoOptions>();
   verb = add(&app_, "info", "One file: its root, chunks, holders and health",
              "  shoal info /docs/report.pdf            a path in the swarm\n"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <nlohmann/json.hpp>
 
-#include "base/config.h"
 #include "cli/swarm_verbs.h"
 
 namespace shoal::cli {
@@ -20,13 +19,6 @@ std::string holders_text(const wire::Found& found, const MemberNames& names) {
     if (!holder.online) out += " (offline)";
   }
   return out.empty() ? "nobody" : out;
-}
-
-std::string size_text(const wire::Found& found) {
-  if (found.record.attributes.kind != wire::FileKind::regular) {
-    return std::string(kind_word(found.record.attributes.kind));
-  }
-  return base::format_bytes(found.record.attributes.size);
 }
 
 Json json_of_found(const wire::Found& found, const MemberNames& names) {
@@ -62,7 +54,8 @@ Result<ExitCode> run_find(const FindOptions& options, const Output& output) {
   } else if (!reply->found.empty()) {
     Table table({{"SIZE", Table::Align::right}, {"HOLDERS"}, {"PATH"}});
     for (const wire::Found& found : reply->found) {
-      table.add({size_text(found), holders_text(found, names), base::printable(found.path)});
+      table.add({size_text(found.record.attributes), holders_text(found, names),
+                 base::printable(found.path)});
     }
     output.print(table.text());
   }

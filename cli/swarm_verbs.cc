@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/config.h"
 #include "cli/mounts.h"
 #include "cli/paths.h"
 
@@ -96,6 +97,11 @@ Json json_of(const wire::Holder& holder, const MemberNames& names,
   json["complete"] = holder.complete;
   json["chunks_held"] = chunks_held(holder, chunks);
   return json;
+}
+
+std::string size_text(const wire::Attributes& attributes) {
+  if (attributes.kind != wire::FileKind::regular) return std::string(kind_word(attributes.kind));
+  return base::format_bytes(attributes.size);
 }
 
 std::string_view kind_word(wire::FileKind kind) {

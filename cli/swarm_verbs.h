@@ -32,6 +32,12 @@ struct FindOptions {
 };
 Result<ExitCode> run_find(const FindOptions& options, const Output& output);
 
+struct ConflictsOptions {
+  std::string dir;
+  std::uint32_t limit = 10000;
+};
+Result<ExitCode> run_conflicts(const ConflictsOptions& options, const Output& output);
+
 struct InfoOptions {
   std::string dir;
   std::string path;
@@ -81,5 +87,7 @@ std::string_view health_word(const wire::Located& located, std::uint32_t wanted)
 Json json_of(const wire::Holder& holder, const MemberNames& names, const wire::ContentRef& content);
 /// "regular", "directory", ...
 std::string_view kind_word(wire::FileKind kind);
+/// A file's size for people; of anything else its kind.
+std::string size_text(const wire::Attributes& attributes);
 
 }  // namespace shoal::cli

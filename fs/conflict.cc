@@ -6,12 +6,12 @@
 #include "base/log.h"
 #include "fs/blobs.h"
 #include "fs/names.h"
+#include "wire/conflict_name.h"
 
 namespace shoal::fs {
 namespace {
 
 constexpr std::size_t kCopyBytes = 1024 * 1024;
-constexpr std::size_t kLongestStem = 200;  // leaves room for the suffix within 255
 
 Result<cache::Sealed> copy_bytes(cache::Blob& from, cache::Blob& to, std::uint64_t size) {
   Bytes buffer(kCopyBytes);
@@ -38,8 +38,7 @@ NameRef place_for(const Core& core, InodeId inode) {
   auto known = core.volume.find_any_name(inode);
   NameRef place{kRootInode, fmt::format("inode-{}", inode)};
   if (known) place = std::move(*known);
-  if (place.name.size() > kLongestStem) place.name.resize(kLongestStem);
-  place.name += fmt::format(".conflict-{}", core.wall_nanoseconds() / 1'000'000);
+  place.name = wire::conflict_name(place.name, core.options.peer_name, core.wall_nanoseconds());
   return place;
 }
 

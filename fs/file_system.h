@@ -17,6 +17,8 @@ namespace shoal::fs {
 struct MountOptions {
   std::string mount_point;
   std::string source_name;  ///< what df shows: "shoal:SWARM"
+  std::string peer_name;    ///< in the names of conflict copies
+  std::string journal;      ///< path of the journal; empty: kept in memory only
   /// Others than the mounting user see the mount under their own permissions. On by itself for
   /// root; for an ordinary user it needs user_allow_other in /etc/fuse.conf.
   bool allow_other = false;

@@ -195,7 +195,11 @@ Task<bool> Outbox::wait_until_due() {
   for (;;) {
     const Deadline due = next_due();
     if (due.has_passed(timer_.clock())) break;
-    const Result<void> woken = co_await base::with_deadline(timer_, due, wake_->wait());
+    Task<Result<void>> waking = wake_->wait();
+    if (due.at != Deadline::never().at) {
+      waking = base::with_deadline(timer_, due, std::move(waking));
+    }
+    const Result<void> woken = co_await std::move(waking);
     wake_->reset();
     if (!woken && woken.error().code() == Errc::canceled) co_return false;
   }
@@ -210,7 +214,7 @@ void Outbox::take_batch() {
   while (!waiting_.empty() && batch_.size() < wire::kMaxOperations) {
     Entry& next = waiting_.front();
     if (!batch_.empty() && bytes + next.bytes > kBatchBytes) break;
-    if (!batch_.empty() && next.operation.journal <= isolate_through_) break;
+    if (!batch_.empty() && batch_.front().operation.journal <= isolate_through_) break;
     bytes += next.bytes;
     batch_last_ = next.operation.journal;
     batch_.push_back(std::move(next));

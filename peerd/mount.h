@@ -40,6 +40,8 @@ class Mount {
 struct MountSettings {
   std::string mount_point;
   std::string swarm_name;
+  std::string peer_name;
+  std::string journal;  ///< path
   bool allow_other = false;
   bool sync = false;
   Duration read_budget = std::chrono::seconds(10);

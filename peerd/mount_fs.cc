@@ -44,6 +44,8 @@ Task<Result<std::unique_ptr<Mount>>> mount_swarm(MountEnvironment environment,
   fs::MountOptions options;
   options.mount_point = mount_point;
   options.source_name = "shoal:" + settings.swarm_name;
+  options.peer_name = settings.peer_name;
+  options.journal = settings.journal;
   options.allow_other = settings.allow_other;
   options.sync = settings.sync;
   options.read_budget = settings.read_budget;

@@ -163,6 +163,8 @@ Task<bool> mount(Process& process) {
   MountSettings wanted;
   wanted.mount_point = settings.mount_point;
   wanted.swarm_name = settings.swarm_name;
+  wanted.peer_name = settings.name;
+  wanted.journal = process.path("journal");
   wanted.allow_other = settings.allow_other || ::geteuid() == 0;
   wanted.sync = settings.sync;
   wanted.read_budget = settings.read_budget;

@@ -93,7 +93,8 @@ TEST(CommandLine, helps_with_examples) {
   const Message help = message_of({"--help"});
   EXPECT_EQ(help.code, ExitCode::ok);
   EXPECT_THAT(help.text, HasSubstr("First steps"));
-  for (const char* verb : {"status", "peers", "find", "info", "invite", "get", "umount"}) {
+  for (const char* verb :
+       {"status", "peers", "find", "conflicts", "info", "invite", "get", "umount"}) {
     EXPECT_THAT(message_of({verb, "--help"}).text, HasSubstr("Examples:")) << verb;
     EXPECT_THAT(help.text, HasSubstr(verb));
   }

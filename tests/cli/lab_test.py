@@ -181,6 +181,7 @@ class LabTest(unittest.TestCase):
         self.assertEqual(odd[0]["path_b64"], "L3RyZWUvbm90LXV0Zjgt/w==")
         self.good("find", "no-such-name", "--dir", lab, code=6)
 
+        self.look_for_conflicts(lab, mounts)
         info = self.json_of("info", "large.bin", cwd=mounts[1] + "/tree")
         self.assertEqual((info["chunks"], info["health"], info["links"]), (5, "healthy", 2))
         elsewhere = self.json_of("info", mounts[2] + "/tree/large.bin")
@@ -197,6 +198,20 @@ class LabTest(unittest.TestCase):
         to_stdout = subprocess.run([SHOAL, "get", "/tree/link", "-", "--dir", lab], check=True,
                                    env=self.environment, capture_output=True)
         self.assertEqual(to_stdout.stdout, pathlib.Path(tree, "sub/file-1").read_bytes())
+
+    def look_for_conflicts(self, lab, mounts):
+        self.assertEqual(self.json_of("conflicts", "--dir", lab)["conflicts"], [])
+        self.assertIn("no conflict", self.good("conflicts", "--dir", f"{lab}/peer1").stderr)
+        kept = pathlib.Path(mounts[2], "a.conflict-attic-20261121T081502.123Z")
+        kept.write_text("mine")
+        pathlib.Path(mounts[2], "a.conflict-list").touch()
+        listed = self.json_of("conflicts", "--dir", lab)["conflicts"]
+        self.assertEqual(listed, [{"path": "/" + kept.name, "name": "a", "kind": "file",
+                                   "bytes": 4, "peer": "attic",
+                                   "time": "2026-11-21T08:15:02.123Z"}])
+        self.assertRegex(self.good("conflicts", cwd=mounts[1]).stdout, "attic.*2026-11-21.*/a")
+        kept.unlink()
+        pathlib.Path(mounts[2], "a.conflict-list").unlink()
 
     def test_two_labs_run_side_by_side(self):
         first = self.new_lab("first", peers=1, copies=1)

@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/conflicts.h"
+
 namespace shoal::cli {
 namespace {
 
@@ -68,6 +70,20 @@ TEST(MemberNames, fall_back_to_the_identity) {
   const MemberNames names = names_of({member});
   EXPECT_EQ(name_of(names, peer_of(1)), "attic\\x0a");
   EXPECT_EQ(name_of(names, peer_of(2)), "02000000");
+}
+
+TEST(Conflicts, are_names_of_that_form_in_order_of_time) {
+  std::vector<wire::Found> found(4);
+  found[0].path = "/docs/b.conflict-attic-20261121T081503.000Z";
+  found[1].path = "/a.conflict-notes.txt";
+  found[2].path = "/docs/x.conflict-cellar-20261121T081502.123Z";
+  found[3].path = "/x.conflict-cellar-20261121T081502.123Z/inner";
+  const auto conflicts = conflicts_in(found);
+  ASSERT_EQ(conflicts.size(), 2U);
+  EXPECT_EQ(conflicts[0].found, &found[2]);
+  EXPECT_EQ(conflicts[0].kept.name, "x");
+  EXPECT_EQ(conflicts[0].kept.peer, "cellar");
+  EXPECT_EQ(conflicts[1].found, &found[0]);
 }
 
 TEST(ExitCode, follows_the_kind_of_error) {

@@ -30,5 +30,26 @@ TEST(ConflictNameTest, always_fits_and_cuts_no_character_in_two) {
   EXPECT_LE(conflict_name(std::string(255, '\x80'), "p", kTime).size(), kMaxNameBytes);
 }
 
+TEST(ConflictNameTest, is_read_back) {
+  const auto parsed =
+      parse_conflict_name(conflict_name("a.conflict-x.txt", "my-conflict-peer", kTime));
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->name, "a.conflict-x.txt");
+  EXPECT_EQ(parsed->peer, "my-conflict-peer");
+  EXPECT_EQ(parsed->time, kTime / 1'000'000 * 1'000'000);
+  const std::string twice = conflict_name(conflict_name("a", "one", 0), "two", kTime);
+  EXPECT_EQ(parse_conflict_name(twice)->peer, "two");
+}
+
+TEST(ConflictNameTest, other_names_are_not_read) {
+  for (const char* name :
+       {"", "a", "a.conflict-", "a.conflict-b", "a.conflict-b-", "a.conflict-b-20261121",
+        "a.conflict-b-20261121T081502.123", "a.conflict-b-20261321T081502.123Z",
+        "a.conflict-b-2026112xT081502.123Z", "a.conflict-b-00001121T081502.123Z",
+        "a.conflict-20261121T081502.123Z", "a.conflict-b-20261121T081502.123Z.txt"}) {
+    EXPECT_FALSE(parse_conflict_name(name).has_value()) << name;
+  }
+}
+
 }  // namespace
 }  // namespace shoal::wire
