@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cli/conflicts.h"
 #include "cli/swarm_verbs.h"
@@ -28,8 +29,9 @@ std::vector<Conflict> conflicts_in(const std::vector<wire::Found>& found) {
     const auto kept = wire::parse_conflict_name(path.substr(path.rfind('/') + 1));
     if (kept) conflicts.push_back({&one, *kept});
   }
-  std::ranges::stable_sort(conflicts, {},
-                           [](const Conflict& conflict) { return conflict.kept.time; });
+  std::ranges::sort(conflicts, {}, [](const Conflict& conflict) {
+    return std::pair(conflict.kept.time, std::string_view(conflict.found->path));
+  });
   return conflicts;
 }
 
