@@ -3,7 +3,7 @@
 
 #include "tracker/handlers.h"
 #include "tracker/kept_reply.h"
-#include "tracker/ops/plan.h"
+#include "tracker/ops/detached.h"
 
 namespace shoal::tracker {
 namespace {
@@ -11,10 +11,21 @@ namespace {
 /// Kept replies are pruned in strides: one statement for many operations.
 constexpr std::uint64_t kForgetStride = 64;
 
-/// Under its author's delegation nobody else caches a file's bytes, so a Publish waits for nobody,
-/// not even for pending changes of the same file (see docs/coherence.md).
-bool waits_for_nobody(const wire::Change& change, SessionId delegate, SessionId author) {
-  return std::holds_alternative<wire::Publish>(change) && delegate == author;
+/// Of a journal and under a delegation: made on the peer already, where nobody else could see it.
+bool is_local(const wire::Operation& operation) {
+  return operation.journal != 0 && !operation.detached;
+}
+
+/// The directory whose names a change changes; of a rename the one it leads to.
+InodeId directory_of(const wire::Change& change) {
+  if (const auto* create = std::get_if<wire::Create>(&change)) {
+    return create->orphan ? InodeId() : create->parent;
+  }
+  if (const auto* link = std::get_if<wire::Link>(&change)) return link->parent;
+  if (const auto* unlink = std::get_if<wire::Unlink>(&change)) return unlink->parent;
+  if (const auto* rmdir = std::get_if<wire::Rmdir>(&change)) return rmdir->parent;
+  if (const auto* rename = std::get_if<wire::Rename>(&change)) return rename->new_parent;
+  return {};
 }
 
 /// The records of a change as its author may keep them.
@@ -32,22 +43,39 @@ std::vector<wire::InodeRecord> describe(State& state, SessionId session, const A
   return records;
 }
 
-wire::OperationReply finish_change(State& state, Work& work, const Footprint& footprint,
-                                   Applied applied) {
+/// The delegation that comes with an inode, and the directory's if its author would like it.
+/// Returns what wire::OperationReply::granted is.
+InodeId grant_with(State& state, SessionId session, const wire::Operation& operation,
+                   const Applied& applied) {
+  if (operation.detached) return {};
+  InodeId granted;
+  if (applied.granted && applied.records.front().is_directory()) {
+    grant_directory(state, *applied.granted, session);
+    granted = *applied.granted;
+  } else if (applied.granted) {
+    InodeId home = applied.home;
+    if (!home && applied.records.front().nlink > 0) home = some_directory(state, *applied.granted);
+    grant_file(state, *applied.granted, home, session);
+  }
+  if (!operation.wants_directory) return granted;
+  const InodeId directory = directory_of(operation.change);
+  return directory && grant_if_alone(state, session, directory) ? directory : granted;
+}
+
+wire::OperationReply finish_change(State& state, Work& work, const wire::Operation& operation,
+                                   Plan& plan, const Applied& applied) {
   state.touched.insert(work.id);
   state.works.unlock(work);
-  state.works.forget_dropped(work.session, footprint, work.id);
-  for (const auto& [from, to] : applied.moved) state.watches.hand_over(from, to);
+  state.works.forget_dropped(work.session, plan.footprint, work.id);
+  hand_over(state, plan.moves);
   for (const InodeId inode : applied.removed) {
     drop_delegation(state, inode);
     state.watches.forget_directory(inode);
   }
-  if (applied.granted) grant_delegation(state, *applied.granted, work.session);
   if (applied.released) drop_delegation(state, *applied.released);
-  if (state.sessions.find(work.session) != nullptr) {
-    for (const InodeId directory : applied.watch) state.watches.watch(work.session, directory);
-  }
+  for (const InodeId directory : applied.watch) state.watches.watch(work.session, directory);
   wire::OperationReply reply;
+  reply.granted = grant_with(state, work.session, operation, applied);
   reply.records = describe(state, work.session, applied);
   return reply;
 }
@@ -59,11 +87,90 @@ wire::OperationReply refuse(const Error& error) {
   return reply;
 }
 
+/// An operation of a journal waits for nobody, so whoever may have the file open for all the
+/// tracker knows is asked afterwards, and counts as having it open until then.
+std::vector<SessionId> assume_open(State& state, const Work& work, const Footprint& footprint,
+                                   OpContext& context) {
+  std::vector<SessionId> asked;
+  for (const TouchedInode& touched : footprint.inodes) {
+    if (!touched.orphaned) continue;
+    for (const SessionId session : doubtful_sessions(state, touched.inode)) {
+      if (session == work.session) continue;
+      context.still_open.emplace(touched.inode, session);
+      asked.push_back(session);
+    }
+  }
+  return asked;
+}
+
+void ask_whether_open(State& state, const std::vector<SessionId>& sessions,
+                      const Footprint& footprint) {
+  wire::Invalidate message;
+  for (const TouchedInode& touched : footprint.inodes) {
+    if (!touched.orphaned) continue;
+    message.stale.push_back({touched.inode, {}, true, false, false, true});
+  }
+  for (const SessionId id : sessions) {
+    Session* session = state.sessions.find(id);
+    if (session != nullptr) send_event(state, *session, message, {}, 0);
+  }
+}
+
+Result<void> check_room(const State& state, const Session& session,
+                        const wire::Operation& operation) {
+  const auto* create = std::get_if<wire::Create>(&operation.change);
+  const bool wants = create != nullptr && create->delegate && !operation.detached &&
+                     create->kind == wire::FileKind::directory;
+  if (!wants || has_room_for_directory(state, session.id)) return {};
+  return fail(Errc::busy, "session {} has {} directories delegated", session.id,
+              wire::kMaxDelegatedDirectories);
+}
+
+/// Steps 1 to 4 of docs/coherence.md for one operation. nullopt: it has to wait. Errors are those
+/// of the operation.
+Result<std::optional<wire::OperationReply>> apply_operation(State& state, Work& work,
+                                                            OpContext& context,
+                                                            const wire::Operation& operation,
+                                                            const wire::Change& change) {
+  const bool is_publish = std::holds_alternative<wire::Publish>(change);
+  const bool waits = !is_publish || context.delegate != work.session;
+  auto plan = plan_change(context, change);
+  if (!plan) return pass(plan);
+  if (plan->needs_release) {
+    recall_to_publish(state, subject_of(change), work.id);
+    return std::nullopt;
+  }
+  if (!claim_moves(state, work, plan->moves)) return std::nullopt;
+  std::vector<SessionId> doubtful;
+  if (is_local(operation)) doubtful = assume_open(state, work, plan->footprint, context);
+  const Doubtful ask = is_local(operation) ? Doubtful::asked_later : Doubtful::asked;
+  if (waits && !invalidate(state, work, plan->footprint, ask)) return std::nullopt;
+  const Applied applied = plan->apply(context);
+  auto reply = finish_change(state, work, operation, *plan, applied);
+  if (!doubtful.empty()) ask_whether_open(state, doubtful, plan->footprint);
+  return reply;
+}
+
+Result<std::optional<wire::OperationReply>> apply_detached(State& state, Work& work,
+                                                           OpContext& context,
+                                                           const wire::Operation& operation) {
+  const std::string& peer_name = state.members.at(context.peer).row.name;
+  auto fitted = fit_detached(context, operation, peer_name, state.delegations);
+  if (!fitted) return pass(fitted);
+  if (!claim_change(state, work, fitted->change)) return std::nullopt;
+  const InodeId subject = subject_of(fitted->change);
+  context.delegate = subject ? state.delegations.holder(subject) : SessionId();
+  auto reply = apply_operation(state, work, context, operation, fitted->change);
+  if (reply && *reply) (*reply)->renamed_to = std::move(fitted->renamed_to);
+  return reply;
+}
+
 /// One operation of a Mutate. nullopt: it has to wait.
 std::optional<wire::OperationReply> step_operation(State& state, Work& work, MutateWork& mutate,
                                                    const Session& session) {
   const wire::Operation& operation = mutate.request.operations[mutate.replies.size()];
-  const InodeId subject = delegated_subject(operation.change);
+  if (!claim_change(state, work, operation.change)) return std::nullopt;
+  const InodeId subject = subject_of(operation.change);
   const SessionId delegate = subject ? state.delegations.holder(subject) : SessionId();
   Contents contents(state.store, state.census, state.releases);
   OpContext context{state.store,  state.census,   contents, session.id,
@@ -71,20 +178,14 @@ std::optional<wire::OperationReply> step_operation(State& state, Work& work, Mut
   for (const auto& open : mutate.invalidation.still_open) {
     if (state.sessions.find(open.second) != nullptr) context.still_open.insert(open);
   }
-  auto plan = plan_change(context, operation.change);
-  if (!plan) {
-    state.works.unlock(work);
-    return refuse(plan.error());
-  }
-  if (plan->needs_release) {
-    recall_to_publish(state, subject, work.id);
-    return std::nullopt;
-  }
-  if (!waits_for_nobody(operation.change, delegate, session.id) &&
-      !invalidate(state, work, plan->footprint)) {
-    return std::nullopt;
-  }
-  return finish_change(state, work, plan->footprint, plan->apply(context));
+  auto room = check_room(state, session, operation);
+  auto reply = !room ? pass(room)
+               : operation.detached
+                   ? apply_detached(state, work, context, operation)
+                   : apply_operation(state, work, context, operation, operation.change);
+  if (reply) return std::move(*reply);
+  state.works.unlock(work);
+  return refuse(reply.error());
 }
 
 /// The old answer to a repeated operation. nullopt: it is new.
@@ -111,14 +212,24 @@ std::optional<wire::OperationReply> recall_reply(State& state, const Session& se
   return reply;
 }
 
-void keep(State& state, Session& session, Sequence sequence, const wire::OperationReply& reply) {
-  KeptReply kept{reply.error, reply.context, {}};
-  for (const wire::InodeRecord& record : reply.records) kept.inodes.push_back(record.inode);
-  state.store.keep_reply(session.id, sequence, pack_reply(kept));
+/// The operation with this number has its answer, which others may wait for as well.
+void end_number(State& state, Session& session, Sequence sequence) {
   session.running.erase(sequence);
   const auto [first, last] = session.awaited.equal_range(sequence);
   for (auto waiter = first; waiter != last; ++waiter) state.works.wake(waiter->second);
   session.awaited.erase(first, last);
+}
+
+/// In the transaction of the operation, so that it happens once.
+void keep(State& state, Session& session, Sequence sequence, const wire::Operation& operation,
+          const wire::OperationReply& reply) {
+  if (operation.journal != 0) {
+    note_journaled(state, session, operation.journal, reply);
+  } else {
+    KeptReply kept{reply.error, reply.context, {}};
+    for (const wire::InodeRecord& record : reply.records) kept.inodes.push_back(record.inode);
+    state.store.keep_reply(session.id, sequence, pack_reply(kept));
+  }
 }
 
 void forget_answered(State& state, Session& session, Sequence below) {
@@ -154,6 +265,7 @@ void on_mutate(State& state, Session& session, Token token, wire::Mutate request
     return;
   }
   forget_answered(state, session, request.answered_below);
+  forget_told(state, session, request);
   Work& work = state.works.add(token, session.id, MutateWork{std::move(request), {}, 0, {}});
   const auto& mutate = std::get<MutateWork>(work.task);
   for (std::size_t i = 0; i < mutate.request.operations.size(); ++i) {
@@ -170,14 +282,18 @@ bool step_mutate(State& state, Work& work, MutateWork& mutate) {
   Session* session = state.sessions.find(work.session);
   if (session == nullptr) return true;
   while (mutate.replies.size() < mutate.request.operations.size()) {
+    const wire::Operation& operation = mutate.request.operations[mutate.replies.size()];
     const Sequence sequence = number_of(mutate, mutate.replies.size());
     auto running = session->running.find(sequence);
     const bool is_new = running != session->running.end() && running->second == work.id;
-    if (running != session->running.end() && !is_new) {
+    auto reply = repeat_journaled(state, *session, operation.journal);
+    if (!reply && running != session->running.end() && !is_new) {
       session->awaited.emplace(sequence, work.id);  // the same operation is under way already
       return false;
     }
-    auto reply = is_new ? std::nullopt : recall_reply(state, *session, sequence);
+    if (!reply && !is_new && operation.journal == 0) {
+      reply = recall_reply(state, *session, sequence);
+    }
     if (!reply) {
       // Neither known nor running, though not new: it failed with its transaction. Once more.
       session->running[sequence] = work.id;
@@ -189,7 +305,10 @@ bool step_mutate(State& state, Work& work, MutateWork& mutate) {
       }
       if (!reply) return false;
       state.touched.insert(work.id);
-      keep(state, *session, sequence, *reply);
+      keep(state, *session, sequence, operation, *reply);
+      end_number(state, *session, sequence);
+    } else if (is_new) {
+      end_number(state, *session, sequence);
     }
     mutate.replies.push_back(std::move(*reply));
   }
@@ -212,6 +331,7 @@ bool step_delegate(State& state, Work& work, DelegateWork& delegate) {
   if (!row) return answer(fail(Errc::not_found, "no inode {}", inode));
   if (row->is_directory()) return answer(fail(Errc::is_directory, "inode {}", inode));
   if (row->kind != wire::FileKind::regular) return answer(fail(Errc::invalid, "inode {}", inode));
+  if (!claim_inode(state, work, *row)) return false;
   const SessionId holder = state.delegations.holder(inode);
   if (holder && holder != work.session) {
     recall_to_publish(state, inode, work.id);
@@ -222,10 +342,10 @@ bool step_delegate(State& state, Work& work, DelegateWork& delegate) {
   if (holder) drop_delegation(state, inode);
   Footprint footprint;
   footprint.inodes.push_back({.inode = inode, .attributes = true, .data = true});
-  if (!invalidate(state, work, footprint)) return false;
+  if (!invalidate(state, work, footprint, Doubtful::asked)) return false;
   state.works.unlock(work);
   state.works.forget_dropped(work.session, footprint, work.id);
-  grant_delegation(state, inode, work.session);
+  grant_file(state, inode, some_directory(state, inode), work.session);
   wire::DelegateReply reply;
   const bool watched = watch_some_directory(state, work.session, *row);
   reply.record = make_record(state, work.session, *row, watched);

@@ -37,11 +37,11 @@ class SessionRequests {
     state_.reply(token_, wire::Empty{});
   }
   void operator()(wire::AllocateInodes&) { on_allocate_inodes(state_, session_, token_); }
-  void operator()(wire::Lookup& r) { add(ReadWork{std::move(r), {}}); }
-  void operator()(wire::GetInode& r) { add(ReadWork{r, {}}); }
-  void operator()(wire::ReadDirectory& r) { on_read_directory(state_, session_, token_, r); }
-  void operator()(wire::GetXattrs& r) { on_get_xattrs(state_, session_, token_, r); }
-  void operator()(wire::GetParent& r) { on_get_parent(state_, token_, r); }
+  void operator()(wire::Lookup& r) { add(ReadWork{std::move(r), {}, {}}); }
+  void operator()(wire::GetInode& r) { add(ReadWork{r, {}, {}}); }
+  void operator()(wire::ReadDirectory& r) { add(ReadWork{std::move(r), {}, {}}); }
+  void operator()(wire::GetXattrs& r) { add(ReadWork{r, {}, {}}); }
+  void operator()(wire::GetParent& r) { add(ReadWork{r, {}, {}}); }
   void operator()(wire::Mutate& r) { on_mutate(state_, session_, token_, std::move(r)); }
   void operator()(wire::Delegate& r) { add(DelegateWork{r, {}}); }
   void operator()(wire::ReturnDelegation& r) { on_return_delegation(state_, session_, token_, r); }
@@ -210,6 +210,7 @@ std::vector<Output> Core::commit() {
   State& state = state_;
   if (state.now.steady >= state.forget_again) forget_sessions(state);
   state.census.flush(state.store);
+  store_journals(state);
   auto committed = state.store.commit();
   if (!committed) return fail_batch(committed.error());
   if (state.now.steady >= state.forget_again) state.unforgotten.clear();
@@ -233,6 +234,7 @@ std::vector<Output> Core::commit() {
   state.undo.forget();
   state.ended.clear();
   state.touched.clear();
+  state.journals.clear();
   state.reads.clear();
   batch_tokens_.clear();
   return std::exchange(state.outputs, {});

@@ -37,6 +37,12 @@ void Core::fail_work(Work& work, const Error& error) {
       session->awaited.erase(first, last);
     }
   }
+  // Nothing of a journal is refused for that: the peer sends it again.
+  if (std::ranges::any_of(mutate->request.operations,
+                          [](const wire::Operation& each) { return each.journal != 0; })) {
+    state_.reply(work.token, std::unexpected(error));
+    return;
+  }
   wire::MutateReply reply;
   reply.replies = std::move(mutate->replies);
   state_.reply(work.token, std::move(reply));
@@ -52,6 +58,7 @@ std::vector<Output> Core::fail_batch(const Error& error) {
   state.undo.forget();
   state.census.load(state.store);
   state.releases.clear();
+  state.journals.clear();
 
   // Requests to peers stay: dropping something from a cache is never wrong. Replies do not.
   std::set<Token> failed(batch_tokens_.begin(), batch_tokens_.end());

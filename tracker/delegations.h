@@ -13,10 +13,12 @@ namespace shoal::tracker {
 /// A piece of work in the core that may have to wait: see works.h.
 using WorkId = base::StrongId<struct WorkTag>;
 
-/// The exclusive right of one session to write one file, and who waits for it.
+/// The exclusive right of one session to write one file, or to change one directory, and who waits
+/// for it.
 struct Delegation {
   SessionId holder;
-  std::uint64_t grant = 0;  ///< tells one grant from a later one of the same file
+  bool is_directory = false;
+  std::uint64_t grant = 0;  ///< tells one grant from a later one of the same inode
   /// A recall with `publish` is on its way; these go on when the delegation is gone.
   bool is_publishing = false;
   std::vector<WorkId> publish_waiters;
@@ -39,20 +41,26 @@ class Delegations {
     auto found = by_inode_.find(inode);
     return found == by_inode_.end() ? SessionId() : found->second.holder;
   }
-  /// The file must not be delegated.
-  void grant(InodeId inode, SessionId holder) {
-    Delegation delegation;
-    delegation.holder = holder;
-    delegation.grant = ++last_grant_;
-    by_inode_.emplace(inode, std::move(delegation));
-  }
+  /// The inode must not be delegated.
+  void grant(InodeId inode, SessionId holder, bool is_directory);
   /// Ends it; all who waited for anything about it.
   std::vector<WorkId> drop(InodeId inode);
   std::vector<InodeId> held_by(SessionId holder) const;
   std::size_t size() const { return by_inode_.size(); }
+  /// How many directories the session has.
+  std::size_t directories_of(SessionId holder) const {
+    auto found = directories_of_.find(holder);
+    return found == directories_of_.end() ? 0 : found->second;
+  }
+  /// Whether any other session has a directory.
+  bool has_foreign_directories(SessionId session) const {
+    return directories_ > directories_of(session);
+  }
 
  private:
   std::unordered_map<InodeId, Delegation> by_inode_;
+  std::unordered_map<SessionId, std::size_t> directories_of_;
+  std::size_t directories_ = 0;
   std::uint64_t last_grant_ = 0;
 };
 

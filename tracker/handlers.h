@@ -2,6 +2,7 @@
 // How the core answers each kind of request. Internal to tracker/.
 #pragma once
 
+#include "tracker/ops/plan.h"
 #include "tracker/state.h"
 
 namespace shoal::tracker {
@@ -33,11 +34,7 @@ bool waits_for_grace(State& state, const Work& work);
 void check_grace(State& state);
 
 // ---- reads (read_requests.cc)
-void on_read_directory(State& state, Session& session, Token token,
-                       const wire::ReadDirectory& request);
-void on_get_xattrs(State& state, Session& session, Token token, const wire::GetXattrs& request);
-void on_get_parent(State& state, Token token, const wire::GetParent& request);
-/// Lookup and GetInode, which may have to wait. True: answered, the work has ended.
+/// True: answered, the work has ended.
 bool step_read(State& state, Work& work, ReadWork& read);
 
 // ---- looking around (look_requests.cc)
@@ -59,24 +56,65 @@ void on_locate(State& state, Token token, const wire::Locate& request);
 void on_announce(State& state, Session& session, Token token, const wire::Announce& request);
 void on_may_drop(State& state, Session& session, Token token, const wire::MayDrop& request);
 
-// ---- events (invalidate.cc, recall.cc)
+// ---- events (invalidate.cc)
 
 /// Step 3 of docs/coherence.md: sends what the change's footprint still asks for. True: every
 /// session that may cache part of it has dropped it, the change may be applied.
-bool invalidate(State& state, Work& work, const Footprint& footprint);
+/// Doubtful: sessions that may have a file open that goes away, and watch no directory of it.
+enum class Doubtful { asked, asked_later };
+bool invalidate(State& state, Work& work, const Footprint& footprint, Doubtful doubtful);
+std::vector<SessionId> doubtful_sessions(const State& state, InodeId inode);
 void on_event_answer(State& state, EventAnswer answer);
 void on_invalidated(State& state, Session& session, EventId id, const OpenEvent& event,
                     const wire::InvalidateReply& reply);
 /// The session is gone: nobody waits for its answers any more.
 void forget_awaited(State& state, Session& session);
 
+// ---- interest in delegated directories (claims.cc)
+
+/// Ends another session's delegation of a directory before the work goes on. False: it has been
+/// recalled, and the work waits.
+bool claim_directory(State& state, const Work& work, InodeId directory);
+/// The same for the directory that covers the inode: itself, or the one that has its only link.
+bool claim_inode(State& state, const Work& work, const InodeRow& row);
+/// The same for all that a change concerns.
+bool claim_change(State& state, const Work& work, const wire::Change& change);
+/// The same where a change brings watchers into a delegated directory, even of its own author.
+bool claim_moves(State& state, const Work& work, const std::vector<Move>& moves);
+/// Makes those who know the moved files watch where they are now.
+void hand_over(State& state, const std::vector<Move>& moves);
+/// Gives the session the directory's delegation when nobody else has to do with it. False: not.
+bool grant_if_alone(State& state, SessionId session, InodeId directory);
+bool has_room_for_directory(const State& state, SessionId session);
+
+// ---- journals (journal.cc)
+
+/// The answer to an operation of the peer's journal that was applied before, without records.
+/// nullopt: it is new, or of no journal.
+std::optional<wire::OperationReply> repeat_journaled(State& state, const Session& session,
+                                                     std::uint64_t number);
+/// The operation with that number has been applied, or refused for good.
+void note_journaled(State& state, const Session& session, std::uint64_t number,
+                    const wire::OperationReply& reply);
+/// The peer has the answers to what comes before the request.
+void forget_told(State& state, const Session& session, const wire::Mutate& request);
+/// Puts the numbers of the batch into the database.
+void store_journals(State& state);
+
+// ---- recalls and grants (recall.cc)
+
 /// The work goes on when the delegation of the inode has come home, or fails with work.failure.
 void recall_to_publish(State& state, InodeId inode, WorkId work);
-/// The work goes on with the size and time of the working copy in ReadWork::recalled.
+/// The work goes on when the holder has told size and time of the working copy, or has sent its
+/// journal: see ReadWork::recalled.
 void recall_attributes(State& state, InodeId inode, WorkId work);
 void on_recalled(State& state, const OpenEvent& event,
                  const std::variant<wire::RecallReply, Error>& answer);
-void grant_delegation(State& state, InodeId inode, SessionId holder);
+/// No-op when somebody has it. The holder watches `home`, one of the directories that the file is
+/// linked in (0: none); so a directory that nobody else watches has no file that is written
+/// elsewhere.
+void grant_file(State& state, InodeId inode, InodeId home, SessionId holder);
+void grant_directory(State& state, InodeId inode, SessionId holder);
 /// Ends it and wakes who waited. No-op without one.
 void drop_delegation(State& state, InodeId inode);
 /// Sends an event and keeps it until it is answered.
@@ -91,7 +129,10 @@ EventId send_event(State& state, Session& session,
 wire::InodeRecord make_record(State& state, SessionId session, const InodeRow& row, bool watched);
 /// Attributes for people who look around and cache nothing.
 wire::InodeRecord make_plain_record(const InodeRow& row);
-/// Subscribes the session to some directory of the inode. False: not subscribed.
+/// One in which the file is linked; 0: none.
+InodeId some_directory(State& state, InodeId file);
+/// Subscribes the session to some directory of the inode. False: not subscribed, as nobody is to a
+/// directory that is delegated to another session.
 bool watch_some_directory(State& state, SessionId session, const InodeRow& row);
 
 }  // namespace shoal::tracker

@@ -13,7 +13,8 @@ constexpr std::uint32_t kMaxLinksFollowed = 256;
 /// What each session is to drop for one footprint.
 class Audience {
  public:
-  Audience(State& state, SessionId author) : state_(state), author_(author) {}
+  Audience(State& state, SessionId author, Doubtful doubtful)
+      : state_(state), author_(author), doubtful_(doubtful) {}
 
   void add(const TouchedName& touched) {
     for (const SessionId session : state_.watches.watchers(touched.directory)) {
@@ -36,7 +37,8 @@ class Audience {
     const bool is_delegated_here = author_ && state_.delegations.holder(touched.inode) == author_;
     if (is_delegated_here && !touched.orphaned) return;
     for (const SessionId session : who_knows(touched.inode)) tell(session, touched);
-    if (touched.orphaned) tell_all_doubtful(touched);
+    if (!touched.orphaned || doubtful_ == Doubtful::asked_later) return;
+    for (const SessionId session : doubtful_sessions(state_, touched.inode)) tell(session, touched);
   }
 
   std::map<SessionId, std::vector<wire::Stale>> take() { return std::move(stale_); }
@@ -72,15 +74,9 @@ class Audience {
     stale_[session].push_back(std::move(stale));
   }
 
-  /// Sessions that may have files open which they watch no directory of.
-  void tell_all_doubtful(const TouchedInode& touched) {
-    for (const auto& [id, session] : state_.sessions.all()) {
-      if (touched.inode < session->doubtful_below) tell(id, touched);
-    }
-  }
-
   State& state_;
   SessionId author_;
+  Doubtful doubtful_;
   std::map<SessionId, std::vector<wire::Stale>> stale_;
 };
 
@@ -107,11 +103,19 @@ bool is_alone(const State& state, SessionId author) {
 
 }  // namespace
 
-bool invalidate(State& state, Work& work, const Footprint& footprint) {
+std::vector<SessionId> doubtful_sessions(const State& state, InodeId inode) {
+  std::vector<SessionId> found;
+  for (const auto& [id, session] : state.sessions.all()) {
+    if (inode < session->doubtful_below) found.push_back(id);
+  }
+  return found;
+}
+
+bool invalidate(State& state, Work& work, const Footprint& footprint, Doubtful doubtful) {
   Invalidation& invalidation = *invalidation_of(work);
   if (!invalidation.awaited.empty()) return false;
   if (is_alone(state, work.session)) return true;
-  Audience audience(state, work.session);
+  Audience audience(state, work.session, doubtful);
   for (const TouchedName& name : footprint.names) audience.add(name);
   for (const TouchedInode& inode : footprint.inodes) audience.add(inode);
 
@@ -146,9 +150,28 @@ EventId send_event(State& state, Session& session,
   return id;
 }
 
+namespace {
+
+/// The answer to a question that no change waits for: see assume_open() in change_requests.cc.
+void close_unopened(State& state, const Session& session, const wire::Invalidate& asked,
+                    const wire::InvalidateReply& reply) {
+  for (const wire::Stale& stale : asked.stale) {
+    const auto& open = reply.still_open;
+    if (std::find(open.begin(), open.end(), stale.inode) != open.end()) continue;
+    state.store.remove_orphan(stale.inode, session.id);
+    remove_if_forgotten(state, stale.inode);
+  }
+}
+
+}  // namespace
+
 void on_invalidated(State& state, Session& session, EventId id, const OpenEvent& event,
                     const wire::InvalidateReply& reply) {
   const auto& message = std::get<wire::Invalidate>(event.message);
+  if (!event.work) {
+    close_unopened(state, session, message, reply);
+    return;
+  }
   Work* work = state.works.find(event.work);
   Invalidation* invalidation = work == nullptr ? nullptr : invalidation_of(*work);
   const bool is_awaited = invalidation != nullptr && invalidation->awaited.contains(session.id) &&

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "tracker/inputs.h"
 #include "tracker/rows.h"
+#include "wire/operations.h"
 
 namespace shoal::tracker {
 
@@ -19,6 +20,9 @@ struct Member {
   SteadyTime offline_since;  ///< while it is not online
   /// An earlier session ran out while files may have been open.
   bool lost_session = false;
+  /// Of operations of its journal that were applied, by number: answers that say more than that all
+  /// is well, kept until the peer's next batch shows that it has them. In memory only.
+  std::map<std::uint64_t, wire::OperationReply> journal_told;
 
   bool is_online() const { return static_cast<bool>(connection); }
 };

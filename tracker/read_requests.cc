@@ -19,42 +19,54 @@ void overlay(wire::InodeRecord& record, const wire::RecallReply& told) {
   record.cacheable = false;
 }
 
-/// The record of a file, or nothing while its delegate is asked for size and time.
+bool answer(State& state, const Work& work, Result<AnyReply> result) {
+  state.reply(work.token, std::move(result));
+  return true;
+}
+
+bool refuse_no_directory(State& state, const Work& work, InodeId inode,
+                         const std::optional<InodeRow>& row) {
+  return answer(state, work,
+                row ? fail(Errc::not_directory, "inode {}", inode)
+                    : fail(Errc::not_found, "no directory {}", inode));
+}
+
+/// False: who holds the inode is asked about its attributes, or for what is unsent of them.
+bool knows_attributes(State& state, const Work& work, const ReadWork& read, InodeId inode) {
+  const SessionId holder = state.delegations.holder(inode);
+  if (!holder || holder == work.session || read.recalled == inode) return true;
+  recall_attributes(state, inode, work.id);
+  return false;
+}
+
+/// The record of an inode, or nothing while its delegate is asked.
 std::optional<wire::InodeRecord> fresh_record(State& state, Work& work, ReadWork& read,
                                               const InodeRow& row, bool watched) {
-  const SessionId holder = state.delegations.holder(row.inode);
-  if (holder && holder != work.session && !read.recalled) {
-    recall_attributes(state, row.inode, work.id);
-    return std::nullopt;
-  }
+  if (!knows_attributes(state, work, read, row.inode)) return std::nullopt;
   wire::InodeRecord record = make_record(state, work.session, row, watched);
-  if (holder && holder != work.session) overlay(record, *read.recalled);
+  const SessionId holder = state.delegations.holder(row.inode);
+  const bool is_foreign = holder && holder != work.session;
+  if (is_foreign && !row.is_directory()) overlay(record, read.told);
   return record;
 }
 
 bool step_lookup(State& state, Work& work, ReadWork& read, const wire::Lookup& request) {
   auto valid = wire::check_name(request.name);
-  if (!valid) {
-    state.reply(work.token, pass(valid));
-    return true;
-  }
+  if (!valid) return answer(state, work, pass(valid));
+  if (!claim_directory(state, work, request.parent)) return false;
   const auto parent = state.store.inode(request.parent);
   if (!parent || !parent->is_directory()) {
-    state.reply(work.token, parent ? fail(Errc::not_directory, "inode {}", request.parent)
-                                   : fail(Errc::not_found, "no directory {}", request.parent));
-    return true;
+    return refuse_no_directory(state, work, request.parent, parent);
   }
   const bool watched = state.watches.watch(work.session, request.parent);
   wire::LookupReply reply;
   const auto row = state.store.child_inode(request.parent, request.name);
   if (row) {
-    if (row->kind == wire::FileKind::regular && waits_for_grace(state, work)) return false;
     reply.record = fresh_record(state, work, read, *row, watched);
     if (!reply.record) return false;
   }
   reply.cacheable = watched && !state.works.is_locked(request.parent, request.name);
-  state.reply(work.token, std::move(reply));
-  return true;
+  return answer(state, work, std::move(reply));
 }
 
 /// A change of the inode's bytes that has still to be applied, and whether this session has yet to
@@ -80,19 +92,15 @@ PendingData pending_data(State& state, InodeId inode, SessionId session) {
 
 bool step_get_inode(State& state, Work& work, ReadWork& read, const wire::GetInode& request) {
   const auto row = state.store.inode(request.inode);
-  if (!row) {
-    state.reply(work.token, fail(Errc::not_found, "no inode {}", request.inode));
-    return true;
-  }
-  if (row->kind == wire::FileKind::regular && waits_for_grace(state, work)) return false;
+  if (!row) return answer(state, work, fail(Errc::not_found, "no inode {}", request.inode));
+  if (!row->is_directory() && !claim_inode(state, work, *row)) return false;
   const bool watched = watch_some_directory(state, work.session, *row);
   wire::GetInodeReply reply;
-  if (!request.for_data) {
+  if (!request.for_data || row->is_directory()) {
     auto record = fresh_record(state, work, read, *row, watched);
     if (!record) return false;
     reply.record = std::move(*record);
-    state.reply(work.token, std::move(reply));
-    return true;
+    return answer(state, work, std::move(reply));
   }
   const PendingData pending = pending_data(state, request.inode, work.session);
   if (!pending.is_asked) {
@@ -108,32 +116,16 @@ bool step_get_inode(State& state, Work& work, ReadWork& read, const wire::GetIno
     }
   }
   reply.record = make_record(state, work.session, *row, watched);
-  state.reply(work.token, std::move(reply));
-  return true;
+  return answer(state, work, std::move(reply));
 }
 
-}  // namespace
-
-bool step_read(State& state, Work& work, ReadWork& read) {
-  if (work.failure) {
-    state.reply(work.token, std::unexpected(*work.failure));
-    return true;
-  }
-  if (const auto* lookup = std::get_if<wire::Lookup>(&read.request)) {
-    return step_lookup(state, work, read, *lookup);
-  }
-  return step_get_inode(state, work, read, std::get<wire::GetInode>(read.request));
-}
-
-void on_read_directory(State& state, Session& session, Token token,
-                       const wire::ReadDirectory& request) {
+bool step_read_directory(State& state, Work& work, const wire::ReadDirectory& request) {
+  if (!claim_directory(state, work, request.directory)) return false;
   const auto directory = state.store.inode(request.directory);
   if (!directory || !directory->is_directory()) {
-    state.reply(token, directory ? fail(Errc::not_directory, "inode {}", request.directory)
-                                 : fail(Errc::not_found, "no directory {}", request.directory));
-    return;
+    return refuse_no_directory(state, work, request.directory, directory);
   }
-  const bool watched = state.watches.watch(session.id, request.directory);
+  const bool watched = state.watches.watch(work.session, request.directory);
   const std::uint32_t limit = request.limit == 0 ? wire::kMaxDirectoryPage
                                                  : std::min(request.limit, wire::kMaxDirectoryPage);
   wire::ReadDirectoryReply reply;
@@ -147,47 +139,61 @@ void on_read_directory(State& state, Session& session, Token token,
       reply.is_end = false;
       break;
     }
-    wire::InodeRecord record = make_record(state, session.id, row.inode, watched);
+    wire::InodeRecord record = make_record(state, work.session, row.inode, watched);
     reply.entries.push_back({std::move(row.name), std::move(record)});
   }
-  state.reply(token, std::move(reply));
+  return answer(state, work, std::move(reply));
 }
 
-void on_get_xattrs(State& state, Session& session, Token token, const wire::GetXattrs& request) {
+bool step_get_xattrs(State& state, Work& work, const wire::GetXattrs& request) {
   const auto row = state.store.inode(request.inode);
-  if (!row) {
-    state.reply(token, fail(Errc::not_found, "no inode {}", request.inode));
-    return;
-  }
+  if (!row) return answer(state, work, fail(Errc::not_found, "no inode {}", request.inode));
+  if (!claim_inode(state, work, *row)) return false;
   const bool is_pending = state.works.is_locked(request.inode);
   wire::GetXattrsReply reply;
   reply.xattrs = state.store.xattrs(request.inode);
   if (row->is_directory()) {
-    reply.cacheable = !is_pending && state.watches.hold_attributes(session.id, request.inode);
+    reply.cacheable = !is_pending && state.watches.hold_attributes(work.session, request.inode);
   } else {
-    const bool watched = watch_some_directory(state, session.id, *row);
+    const bool watched = watch_some_directory(state, work.session, *row);
     reply.cacheable = !is_pending && watched && row->nlink > 0;
   }
-  state.reply(token, std::move(reply));
+  return answer(state, work, std::move(reply));
 }
 
-void on_get_parent(State& state, Token token, const wire::GetParent& request) {
+bool step_get_parent(State& state, Work& work, const ReadWork& read,
+                     const wire::GetParent& request) {
+  if (!knows_attributes(state, work, read, request.directory)) return false;
   const auto row = state.store.inode(request.directory);
-  if (!row) {
-    state.reply(token, fail(Errc::not_found, "no inode {}", request.directory));
-    return;
-  }
-  if (!row->is_directory()) {
-    state.reply(token, fail(Errc::not_directory, "inode {}", request.directory));
-    return;
-  }
+  if (!row) return answer(state, work, fail(Errc::not_found, "no inode {}", request.directory));
+  if (!row->is_directory()) return refuse_no_directory(state, work, request.directory, row);
   wire::GetParentReply reply;
   reply.parent = kRootInode;
   if (request.directory != kRootInode) {
     const auto links = state.store.links(request.directory, 1);
     if (!links.empty()) reply.parent = links.front().parent;
   }
-  state.reply(token, reply);
+  return answer(state, work, reply);
+}
+
+/// One step of each kind of question.
+struct ReadStep {
+  State& state;
+  Work& work;
+  ReadWork& read;
+  bool operator()(const wire::Lookup& r) { return step_lookup(state, work, read, r); }
+  bool operator()(const wire::GetInode& r) { return step_get_inode(state, work, read, r); }
+  bool operator()(const wire::ReadDirectory& r) { return step_read_directory(state, work, r); }
+  bool operator()(const wire::GetXattrs& r) { return step_get_xattrs(state, work, r); }
+  bool operator()(const wire::GetParent& r) { return step_get_parent(state, work, read, r); }
+};
+
+}  // namespace
+
+bool step_read(State& state, Work& work, ReadWork& read) {
+  if (waits_for_grace(state, work)) return false;
+  if (work.failure) return answer(state, work, std::unexpected(*work.failure));
+  return std::visit(ReadStep{state, work, read}, read.request);
 }
 
 }  // namespace shoal::tracker

@@ -6,6 +6,8 @@ namespace {
 
 /// What a directory's st_size says: the customary block.
 constexpr std::uint64_t kDirectoryBytes = 4096;
+/// Directories that a session may have to be kept from watching.
+constexpr std::uint32_t kMaxLinksTried = 8;
 
 }  // namespace
 
@@ -41,27 +43,35 @@ wire::InodeRecord make_plain_record(const InodeRow& row) {
 wire::InodeRecord make_record(State& state, SessionId session, const InodeRow& row, bool watched) {
   wire::InodeRecord record = make_plain_record(row);
   const bool is_pending = state.works.is_locked(row.inode);
-  if (row.is_directory()) {
-    record.cacheable = !is_pending && state.watches.hold_attributes(session, row.inode);
-    return record;
-  }
   const SessionId holder = state.delegations.holder(row.inode);
-  record.delegated = holder == session && session;
-  if (record.delegated) {
-    record.cacheable = !is_pending && (watched || row.nlink == 0);
+  const bool is_foreign = holder && holder != session;
+  record.delegated = holder && !is_foreign;
+  if (row.is_directory()) {
+    const bool is_held = !is_foreign && state.watches.hold_attributes(session, row.inode);
+    record.cacheable = !is_pending && is_held;
   } else {
-    // While the tracker does not know whether somebody writes to it, nobody may keep it.
-    const bool may_be_delegated =
-        holder || (state.in_grace() && row.kind == wire::FileKind::regular);
-    record.cacheable = !is_pending && !may_be_delegated && watched && row.nlink > 0;
+    // Without a name it can be known only to who may write it.
+    const bool is_known = row.nlink > 0 ? watched : record.delegated;
+    record.cacheable = !is_pending && !is_foreign && is_known;
   }
   return record;
 }
 
+InodeId some_directory(State& state, InodeId file) {
+  const auto links = state.store.links(file, 1);
+  return links.empty() ? InodeId() : links.front().parent;
+}
+
 bool watch_some_directory(State& state, SessionId session, const InodeRow& row) {
-  if (row.is_directory()) return state.watches.watch(session, row.inode);
-  const auto links = state.store.links(row.inode, 1);
-  return !links.empty() && state.watches.watch(session, links.front().parent);
+  const auto watch = [&state, session](InodeId directory) {
+    const SessionId holder = state.delegations.holder(directory);
+    return (!holder || holder == session) && state.watches.watch(session, directory);
+  };
+  if (row.is_directory()) return watch(row.inode);
+  for (const LinkRow& link : state.store.links(row.inode, kMaxLinksTried)) {
+    if (watch(link.parent)) return true;
+  }
+  return false;
 }
 
 }  // namespace shoal::tracker

@@ -83,6 +83,7 @@ struct PeerRow {
   std::vector<wire::Endpoint> endpoints;
   std::int64_t last_seen = 0;  ///< nanoseconds since 1970
   wire::Capacity capacity;
+  std::uint64_t journal = 0;  ///< its last operation with a journal number that was applied
 };
 
 struct SessionRow {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tracker/schema.h"
 
+#include <iterator>
+
 #include "tracker/rows.h"
 
 namespace shoal::tracker {
@@ -90,7 +92,8 @@ CREATE TABLE peers(
   capacity_bytes INTEGER NOT NULL,
   free_bytes INTEGER NOT NULL,
   stored_bytes INTEGER NOT NULL,
-  stored_blobs INTEGER NOT NULL
+  stored_blobs INTEGER NOT NULL,
+  journal INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE sessions(
   id INTEGER PRIMARY KEY,
@@ -112,6 +115,12 @@ CREATE TABLE invitations(
   expires INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 )sql";
+
+// What brings a database from each version to the next, from version 1 on.
+constexpr std::string_view kMigrations[] = {
+    "ALTER TABLE peers ADD COLUMN journal INTEGER NOT NULL DEFAULT 0",
+};
+static_assert(std::size(kMigrations) + 1 == kSchemaVersion);
 
 constexpr std::uint32_t kRootMode = 0755;
 
@@ -176,7 +185,16 @@ Result<void> migrate_schema(base::Database& database) {
                 "the database has schema {} and this program knows {}: use a newer trackerd",
                 *version, kSchemaVersion);
   }
-  return {};
+  if (*version == kSchemaVersion) return {};
+  auto transaction = base::Transaction::begin(database);
+  if (!transaction) return pass(transaction);
+  for (std::int64_t from = *version; from < kSchemaVersion; ++from) {
+    auto migrated = database.execute(kMigrations[static_cast<std::size_t>(from - 1)]);
+    if (!migrated) return migrated;
+  }
+  auto numbered = database.set_user_version(kSchemaVersion);
+  if (!numbered) return numbered;
+  return transaction->commit();
 }
 
 }  // namespace shoal::tracker

@@ -8,7 +8,7 @@
 namespace shoal::tracker {
 
 /// The number of the schema that this program reads and writes (PRAGMA user_version).
-inline constexpr std::int64_t kSchemaVersion = 1;
+inline constexpr std::int64_t kSchemaVersion = 2;
 
 /// Whose the root directory is: who founds the swarm can write into it.
 struct RootOwner {

@@ -14,10 +14,10 @@
 namespace shoal::tracker {
 namespace {
 
-// How long a peer may take over an event before the tracker stops believing in the connection; the
-// event is sent again on the next one. A writer may have much to hash when its file is recalled.
+// How long a peer may take over an Invalidate before the tracker stops believing in the connection;
+// it is sent again on the next one. A Recall may take as long as the session lives: a writer may
+// have much to hash.
 constexpr Duration kInvalidateTime = wire::kLeaseTerm;
-constexpr Duration kRecallTime = std::chrono::minutes(2);
 // After as many events to one peer as may be under way at once.
 constexpr Duration kBusyPause = std::chrono::milliseconds(5);
 // A connection that has not become a member's by then is closed.
@@ -249,8 +249,14 @@ Task<void> Service::send_event(Channel& channel, SessionId session, wire::Invali
 
 Task<void> Service::send_event(Channel& channel, SessionId session, wire::Recall event) {
   const EventId id = event.event;
-  const Deadline deadline = Deadline::after(timer_.clock(), kRecallTime);
-  auto reply = co_await channel.rpc.call(event, deadline);
+  const Deadline busy = Deadline::after(timer_.clock(), wire::kCallTime);
+  auto reply = co_await channel.rpc.call(event, Deadline::never());
+  while (!reply && reply.error().code() == Errc::busy && channel.rpc.is_open() &&
+         !busy.has_passed(timer_.clock())) {
+    auto waited = co_await timer_.wait_for(kBusyPause);
+    if (!waited) co_return;
+    reply = co_await channel.rpc.call(event, Deadline::never());
+  }
   if (reply) {
     submit_(EventAnswer{session, id, *reply});
   } else if (channel.rpc.is_open()) {

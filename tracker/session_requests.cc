@@ -46,17 +46,22 @@ Session& begin_session(State& state, Member& member) {
   return session;
 }
 
-/// Files that the peer has unpublished bytes of: after a restart of the tracker they are its own
-/// again, since nobody else can have had them since.
+/// What the peer has unpublished bytes or unsent operations of: after a restart of the tracker it
+/// is its own again, since nobody else can have had it since.
 void take_reclaims(State& state, const Session& session,
                    const std::vector<wire::Reclaim>& reclaims) {
-  if (!state.in_grace() && !state.missing.contains(session.id)) return;
+  if (!state.in_grace()) return;
   for (const wire::Reclaim& reclaim : reclaims) {
     const auto row = state.store.inode(reclaim.inode);
-    const bool is_same = row && row->kind == wire::FileKind::regular &&
-                         row->version == reclaim.version &&
-                         !state.delegations.holder(reclaim.inode);
-    if (is_same) grant_delegation(state, reclaim.inode, session.id);
+    if (!row || state.delegations.holder(reclaim.inode)) continue;
+    if (row->is_directory()) {
+      grant_if_alone(state, session.id, reclaim.inode);
+    } else if (row->kind == wire::FileKind::regular && row->version == reclaim.version) {
+      const auto links = state.store.links(reclaim.inode, 2);
+      const InodeId home = links.size() == 1 ? links.front().parent : InodeId();
+      const SessionId owner = state.delegations.holder(home);
+      if (!owner || owner == session.id) grant_file(state, reclaim.inode, home, session.id);
+    }
   }
 }
 
@@ -139,6 +144,13 @@ void on_open_session(State& state, ConnectionId connection, Token token,
   const bool resumes = static_cast<bool>(request.resume);
   if (resumes) {
     session = state.sessions.find(request.resume);
+    // One that is late for the grace time has lost what it could claim.
+    const bool is_late = session != nullptr && state.missing.contains(session->id) &&
+                         session->peer == member->row.key && !state.in_grace();
+    if (is_late) {
+      end_session(state, session->id, SessionEnd::lost);
+      session = nullptr;
+    }
     if (session == nullptr || session->peer != member->row.key) {
       state.reply(token, fail(Errc::stale, "session {} has ended", request.resume));
       return;
@@ -158,6 +170,7 @@ void on_open_session(State& state, ConnectionId connection, Token token,
   reply.tracker_boot = state.boot;
   reply.lease_nanoseconds = static_cast<std::uint64_t>(state.options.lease.count());
   reply.last_sequence = session->last_sequence;
+  reply.journal_applied = member->row.journal;
   reply.swarm = state.swarm;
   reply.swarm_name = state.swarm_name;
   reply.totals = totals(state);
@@ -167,13 +180,18 @@ void on_open_session(State& state, ConnectionId connection, Token token,
 void on_heartbeat(State& state, Session& session, Token token, const wire::Heartbeat& request) {
   // A session that leaves an Invalidate unanswered for a whole term is not kept alive: changes
   // would wait for it for ever. Its lease runs out, and its peer begins anew.
+  // The same goes for the recall of a directory; a file's writer may have much to hash.
   const bool is_overdue =
       std::any_of(session.events.begin(), session.events.end(), [&state](const auto& entry) {
-        return std::holds_alternative<wire::Invalidate>(entry.second.message) &&
-               entry.second.since + state.options.lease < state.now.steady;
+        const OpenEvent& event = entry.second;
+        if (event.since + state.options.lease >= state.now.steady) return false;
+        const auto* recall = std::get_if<wire::Recall>(&event.message);
+        if (recall == nullptr) return true;
+        const Delegation* delegation = state.delegations.find(recall->inode);
+        return delegation != nullptr && delegation->is_directory;
       });
   if (is_overdue) {
-    state.reply(token, fail(Errc::stale, "an Invalidate was not answered for a lease term"));
+    state.reply(token, fail(Errc::stale, "an event was not answered for a lease term"));
     return;
   }
   session.lease_end = state.now.steady + state.options.lease;

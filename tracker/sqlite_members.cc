@@ -35,7 +35,7 @@ PeerKey peer_key(const base::Statement& row, int column) {
 std::vector<PeerRow> SqliteStore::peers() {
   auto& query =
       sql("SELECT key, id, name, endpoints, last_seen, capacity_bytes, free_bytes, stored_bytes, "
-          "stored_blobs FROM peers ORDER BY key");
+          "stored_blobs, journal FROM peers ORDER BY key");
   std::vector<PeerRow> rows;
   while (next(query)) {
     PeerRow row;
@@ -47,6 +47,7 @@ std::vector<PeerRow> SqliteStore::peers() {
     row.last_seen = query.integer(4);
     row.capacity = {query.unsigned_integer(5), query.unsigned_integer(6), query.unsigned_integer(7),
                     query.unsigned_integer(8)};
+    row.journal = query.unsigned_integer(9);
     rows.push_back(std::move(row));
   }
   return rows;
@@ -54,9 +55,9 @@ std::vector<PeerRow> SqliteStore::peers() {
 
 void SqliteStore::put_peer(const PeerRow& row) {
   const std::string endpoints = pack_endpoints(row.endpoints);
-  run(sql("INSERT INTO peers VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT(key) DO "
+  run(sql("INSERT INTO peers VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT(key) DO "
           "UPDATE SET name=?3, endpoints=?4, last_seen=?5, capacity_bytes=?6, free_bytes=?7, "
-          "stored_bytes=?8, stored_blobs=?9")
+          "stored_bytes=?8, stored_blobs=?9, journal=?10")
           .bind(1, std::int64_t{row.key.value()})
           .bind(2, row.id.digest.view())
           .bind(3, row.name)
@@ -65,7 +66,8 @@ void SqliteStore::put_peer(const PeerRow& row) {
           .bind(6, row.capacity.capacity_bytes)
           .bind(7, row.capacity.free_bytes)
           .bind(8, row.capacity.stored_bytes)
-          .bind(9, row.capacity.stored_blobs));
+          .bind(9, row.capacity.stored_blobs)
+          .bind(10, row.journal));
 }
 
 std::vector<SessionRow> SqliteStore::sessions() {

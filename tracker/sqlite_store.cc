@@ -38,7 +38,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open_for_reading(const std::st
   options.cache_kib = kReaderCacheKib;
   auto database = base::Database::open(path, options);
   if (!database) return pass(database);
-  auto migrated = migrate_schema(**database);  // only checks: there is nothing older yet
+  auto migrated = migrate_schema(**database);  // only checks: the writer was there before
   if (!migrated) return pass(migrated);
   return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(*database)));
 }

@@ -70,6 +70,7 @@ struct State {
   UndoLog undo;                   ///< of delegations, sessions, members
   std::vector<Work> ended;        ///< works that ended in this batch
   std::set<WorkId> touched;       ///< works that changed the database in this batch
+  std::set<PeerKey> journals;     ///< peers of whose journals operations were applied
   std::vector<Request> reads;     ///< requests answered without a change
   std::vector<Release> releases;  ///< contents that lost their last reference
   bool members_changed = false;

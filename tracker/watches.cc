@@ -63,10 +63,10 @@ std::size_t Subscriptions::size(SessionId session) const {
   return mine == by_session_.end() ? 0 : mine->second.size();
 }
 
-void Watches::hand_over(InodeId from, InodeId to) {
-  const auto watching = names_.sessions(from);
-  const std::vector<SessionId> sessions(watching.begin(), watching.end());
-  for (const SessionId session : sessions) names_.add_unlimited(session, to);
+bool Watches::is_alone(SessionId session, InodeId directory) const {
+  const auto is_other = [session](SessionId other) { return other != session; };
+  return std::ranges::none_of(names_.sessions(directory), is_other) &&
+         std::ranges::none_of(attributes_.sessions(directory), is_other);
 }
 
 void Watches::forget_directory(InodeId directory) {

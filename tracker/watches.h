@@ -48,6 +48,10 @@ class Watches {
   /// The session is told of changes of names in the directory and of files linked there.
   /// False: it has too many watches; nothing it is told may be cacheable.
   bool watch(SessionId session, InodeId directory) { return names_.add(session, directory); }
+  /// As above, beyond any limit: where leaving the session out would be wrong.
+  void watch_unlimited(SessionId session, InodeId directory) {
+    names_.add_unlimited(session, directory);
+  }
   bool watches(SessionId session, InodeId directory) const {
     return names_.has(session, directory);
   }
@@ -58,6 +62,9 @@ class Watches {
   bool hold_attributes(SessionId session, InodeId directory) {
     return attributes_.add(session, directory);
   }
+  void hold_attributes_unlimited(SessionId session, InodeId directory) {
+    attributes_.add_unlimited(session, directory);
+  }
   void drop_attributes(SessionId session, InodeId directory) {
     attributes_.remove(session, directory);
   }
@@ -65,9 +72,8 @@ class Watches {
     return attributes_.sessions(directory);
   }
 
-  /// A file was moved or lost a link: who watched one of its directories now watches another, since
-  /// it may have the file cached or open. Not limited: leaving somebody out would be wrong.
-  void hand_over(InodeId from, InodeId to);
+  /// Whether nobody else caches names, files or attributes of the directory.
+  bool is_alone(SessionId session, InodeId directory) const;
   void forget_directory(InodeId directory);
   void forget_session(SessionId session);
   /// Whether any session besides this one caches anything at all.

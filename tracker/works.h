@@ -46,10 +46,13 @@ struct DelegateWork {
   Invalidation invalidation;
 };
 
-/// A Lookup or GetInode that waits for a recall or for a pending change.
+/// A question that may have to wait for a recall, or for a pending change.
 struct ReadWork {
-  std::variant<wire::Lookup, wire::GetInode> request;
-  std::optional<wire::RecallReply> recalled;  ///< size and time as the delegate told
+  std::variant<wire::Lookup, wire::GetInode, wire::ReadDirectory, wire::GetXattrs, wire::GetParent>
+      request;
+  /// Whose holder has answered a recall for attributes, and what it told.
+  InodeId recalled;
+  wire::RecallReply told;
 };
 
 struct Work {

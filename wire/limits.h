@@ -48,7 +48,8 @@ inline constexpr std::size_t kMaxConnections = 10'000;
 inline constexpr std::chrono::seconds kFrameTime{30};
 /// Directories one session may watch; answers beyond it are not cacheable.
 inline constexpr std::size_t kMaxWatchesPerSession = 1'000'000;
-/// Directories delegated to one session; all are named again when it resumes (kMaxListEntries).
+/// Directories delegated to one session; all are named again when it resumes (kMaxListEntries). The
+/// tracker refuses a Create that would add another, so the peer counts too.
 inline constexpr std::size_t kMaxDelegatedDirectories = 50'000;
 /// Inode numbers handed out at once.
 inline constexpr std::uint64_t kInodeRange = 10'000;

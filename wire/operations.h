@@ -56,7 +56,7 @@ struct Unlink {
   std::string name;
   /// This session has the file open: it lives on until CloseOrphan or the session's end.
   bool keep_open = false;
-  InodeId expected;  ///< what the peer took away; 0: whatever has the name
+  InodeId expected{};  ///< what the peer took away; 0: whatever has the name
 
   template <class Archive>
   void serialize(Archive& archive) {
@@ -68,7 +68,7 @@ struct Unlink {
 struct Rmdir {
   InodeId parent;
   std::string name;
-  InodeId expected;
+  InodeId expected{};
 
   template <class Archive>
   void serialize(Archive& archive) {
@@ -88,8 +88,8 @@ struct Rename {
   std::string new_name;
   std::uint32_t flags = 0;
   bool keep_open = false;  ///< as in Unlink, for the file that is replaced
-  InodeId expected;        ///< as in Unlink, of the inode that is moved
-  InodeId replaced;        ///< detached only: what the peer replaced; 0: nothing
+  InodeId expected{};      ///< as in Unlink, of the inode that is moved
+  InodeId replaced{};      ///< detached only: what the peer replaced; 0: nothing
 
   template <class Archive>
   void serialize(Archive& archive) {
@@ -213,7 +213,9 @@ struct OperationReply {
   std::optional<Errc> error;
   std::string context;
   std::vector<InodeRecord> records;
-  InodeId granted;  ///< a directory whose delegation the session has from now on; 0: none
+  /// The directory whose delegation the session wanted and has from now on; else the one it has
+  /// made with `delegate`; 0: none.
+  InodeId granted;
   /// Detached: the name that was used instead of the operation's; empty: that one.
   std::string renamed_to;
 

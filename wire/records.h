@@ -72,7 +72,7 @@ struct InodeRecord {
   /// False while a change is under way or another session holds the delegation: use once, do not
   /// keep, give the kernel no time-out.
   bool cacheable = false;
-  /// True when the asking session holds the delegation of this file.
+  /// True when the asking session holds the delegation of this file or directory.
   bool delegated = false;
 
   template <class Archive>

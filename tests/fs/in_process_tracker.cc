@@ -144,7 +144,8 @@ std::unique_ptr<InProcessSession> InProcessTracker::open_session(const std::stri
   wire::OpenSession open;
   open.name = name;
   open.capacity = {1'000'000'000'000, 1'000'000'000'000, 0, 0};
-  (void)call(session->connection_, open);
+  const auto opened = std::get<wire::OpenSessionReply>(call(session->connection_, open));
+  session->journal_applied_ = opened.journal_applied;
   session->lease_end_ = (timer_.clock().steady() + wire::kLeaseTerm).time_since_epoch().count();
   sessions_.emplace(session->connection_, session.get());
   return session;

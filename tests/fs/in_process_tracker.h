@@ -80,7 +80,7 @@ class InProcessSession final : public fs::TrackerPort {
 
   SteadyTime lease_end() const override { return SteadyTime(Duration(lease_end_.load())); }
   std::uint64_t session_generation() const override { return 1; }
-  std::uint64_t journal_applied() const override { return 0; }
+  std::uint64_t journal_applied() const override { return journal_applied_; }
   wire::SwarmTotals totals() const override { return {}; }
 
   /// While it is on, nothing is sent and no lease is renewed.
@@ -97,6 +97,7 @@ class InProcessSession final : public fs::TrackerPort {
   tracker::ConnectionId connection_;
   std::atomic<std::int64_t> lease_end_{0};
   std::uint64_t sequence_ = 0;
+  std::uint64_t journal_applied_ = 0;
   bool is_cut_ = false;
 };
 

@@ -34,6 +34,41 @@ Token TestPeer::send_change(wire::Change change) {
   return send(std::move(request));
 }
 
+Token TestPeer::send_operations(std::vector<wire::Operation> operations) {
+  wire::Mutate request;
+  request.first = Sequence(sequence + 1);
+  request.answered_below = request.first;
+  sequence += operations.size();
+  request.operations = std::move(operations);
+  return send(std::move(request));
+}
+
+Result<wire::OperationReply> TestPeer::operate(wire::Operation operation) {
+  std::vector<wire::Operation> operations;
+  operations.push_back(std::move(operation));
+  auto reply = result<wire::Mutate>(send_operations(std::move(operations)));
+  if (!reply) return fail(Errc::timed_out, "the tracker has not answered");
+  if (!*reply) return pass(*reply);
+  return (*reply)->replies.at(0);
+}
+
+wire::Operation TestPeer::journaled(wire::Change change, bool detached) {
+  wire::Operation operation{std::move(change), 1000};
+  operation.journal = ++journal;
+  operation.detached = detached;
+  return operation;
+}
+
+wire::Operation TestPeer::wanting(wire::Change change) {
+  wire::Operation operation{std::move(change), 1000};
+  operation.wants_directory = true;
+  return operation;
+}
+
+Result<InodeId> TestPeer::mkdir_delegated(InodeId parent, const std::string& child) {
+  return create(parent, child, wire::FileKind::directory, true);
+}
+
 Result<std::vector<wire::InodeRecord>> TestPeer::change_result(Token token) {
   auto reply = result<wire::Mutate>(token);
   if (!reply) return fail(Errc::timed_out, "the tracker has not answered");

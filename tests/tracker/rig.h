@@ -43,6 +43,17 @@ class TestPeer {
   Token send_change(wire::Change change);
   Result<std::vector<wire::InodeRecord>> change_result(Token token);
 
+  /// Operations under the next numbers of the session; those of a journal have theirs already.
+  Token send_operations(std::vector<wire::Operation> operations);
+  /// One operation, as it was answered. Errors: of the whole request.
+  Result<wire::OperationReply> operate(wire::Operation operation);
+  /// Under the next number of the peer's journal.
+  wire::Operation journaled(wire::Change change, bool detached = false);
+  /// An operation that would like its directory.
+  wire::Operation wanting(wire::Change change);
+  /// Makes a directory and has its delegation.
+  Result<InodeId> mkdir_delegated(InodeId parent, const std::string& child);
+
   Result<InodeId> create(InodeId parent, const std::string& child,
                          wire::FileKind kind = wire::FileKind::regular, bool delegate = false);
   Result<InodeId> mkdir(InodeId parent, const std::string& child) {
@@ -66,6 +77,7 @@ class TestPeer {
   wire::OpenSessionReply session;
   wire::Capacity capacity{1'000'000'000, 1'000'000'000, 0, 0};
   std::uint64_t sequence = 0;
+  std::uint64_t journal = 0;
 
   /// What came from the tracker and was not answered: events while `answers` is off, orders always.
   bool answers = true;

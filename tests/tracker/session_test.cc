@@ -128,22 +128,32 @@ class Restart : public Membership {
   TestPeer& b = rig.join("b");
 };
 
-TEST_F(Restart, no_change_is_made_until_every_session_is_back) {
+TEST_F(Restart, nothing_is_changed_or_told_until_every_session_is_back) {
   const InodeId file = *a.create(kRootInode, "file");
-  ASSERT_TRUE(a.mkdir(kRootInode, "d"));
+  const InodeId d = *a.mkdir(kRootInode, "d");
   const std::uint64_t boot = a.session.tracker_boot;
   rig.restart();
   a.open(true);
   EXPECT_NE(a.session.tracker_boot, boot);
   const Token change = a.send_change(a.creation(kRootInode, "x"));
   const Token read = a.send(wire::GetInode{file, false});
+  const Token found = a.send(wire::Lookup{kRootInode, "d"});
+  const Token listed = a.send(wire::ReadDirectory{kRootInode, "", 0});
+  const Token told = a.send(wire::GetXattrs{d});
+  const Token parent = a.send(wire::GetParent{d});
   EXPECT_FALSE(a.result<wire::Mutate>(change));
   EXPECT_FALSE(a.result<wire::GetInode>(read));  // b might be writing to it
-  EXPECT_TRUE(a.lookup(kRootInode, "d")->record);
-  EXPECT_FALSE(a.lookup(kRootInode, "none")->record);
+  EXPECT_FALSE(a.result<wire::Lookup>(found));   // or have it in its journal
+  EXPECT_FALSE(a.result<wire::ReadDirectory>(listed));
+  EXPECT_FALSE(a.result<wire::GetXattrs>(told));
+  EXPECT_FALSE(a.result<wire::GetParent>(parent));
   b.open(true);
   EXPECT_TRUE(a.change_result(change));
   EXPECT_TRUE(a.result<wire::GetInode>(read));
+  EXPECT_TRUE(*a.result<wire::Lookup>(found));
+  EXPECT_TRUE(*a.result<wire::ReadDirectory>(listed));
+  EXPECT_TRUE(*a.result<wire::GetXattrs>(told));
+  EXPECT_TRUE(*a.result<wire::GetParent>(parent));
 }
 
 TEST_F(Restart, a_session_that_does_not_come_back_is_waited_for_one_term) {

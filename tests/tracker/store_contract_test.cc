@@ -275,6 +275,7 @@ TYPED_TEST(StoreContract, keeps_members_and_orphans) {
   row.name = "mill";
   row.endpoints = {{"127.0.0.1", 1}, {"::1", 65535}};
   row.capacity = {4, 3, 2, 1};
+  row.journal = 5;
   this->store_->put_peer(row);
   row.last_seen = 99;
   this->store_->put_peer(row);
@@ -284,6 +285,7 @@ TYPED_TEST(StoreContract, keeps_members_and_orphans) {
   EXPECT_EQ(peers[0].endpoints, row.endpoints);
   EXPECT_EQ(peers[0].last_seen, 99);
   EXPECT_EQ(peers[0].capacity.free_bytes, 3U);
+  EXPECT_EQ(peers[0].journal, row.journal);
 
   this->store_->add_orphan(InodeId(5), SessionId(1));
   this->store_->add_orphan(InodeId(5), SessionId(1));

@@ -29,7 +29,9 @@ Result<void> check_shape(const wire::Create& change) {
     return fail(Errc::invalid, "a target for something that is no symlink");
   }
   const bool is_regular = change.kind == wire::FileKind::regular;
-  if (change.delegate && !is_regular) return fail(Errc::invalid, "only files are delegated");
+  if (change.delegate && !is_regular && change.kind != wire::FileKind::directory) {
+    return fail(Errc::invalid, "only files and directories are delegated");
+  }
   if (change.orphan && !is_regular) return fail(Errc::invalid, "only files may lack a name");
   return {};
 }

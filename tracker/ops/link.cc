@@ -43,6 +43,7 @@ Result<Plan> plan_link(OpContext& context, const wire::Link& change) {
   Plan plan;
   plan.footprint.names.push_back({change.parent, change.name});
   plan.footprint.inodes = {touched_attributes(*inode), touched_directory(change.parent)};
+  if (inode->nlink == 0) plan.moves.push_back({change.inode, {}, change.parent});
   plan.apply = [&change, row = std::move(*inode), in = std::move(*parent)](OpContext& at) mutable {
     return apply_link(at, change, std::move(row), std::move(in));
   };

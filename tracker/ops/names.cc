@@ -35,13 +35,25 @@ void remove_inode(OpContext& context, const InodeRow& inode, Applied& applied) {
   applied.removed.push_back(inode.inode);
 }
 
-void drop_link(OpContext& context, InodeRow inode, InodeId in, bool keep_open, Applied& applied) {
+void note_lost_link(OpContext& context, const InodeRow& inode, const LinkRow& lost, Plan& plan) {
+  if (inode.nlink < 2) return;
+  for (const LinkRow& link : context.store.links(inode.inode, 2)) {
+    if (link == lost) continue;
+    if (link.parent != lost.parent) plan.moves.push_back({inode.inode, lost.parent, link.parent});
+    return;
+  }
+}
+
+Result<void> check_expected(const InodeRow& inode, InodeId expected) {
+  if (!expected || inode.inode == expected) return {};
+  return fail(Errc::conflict, "the name leads to inode {}, not {}", inode.inode, expected);
+}
+
+void drop_link(OpContext& context, InodeRow inode, bool keep_open, Applied& applied) {
   inode.nlink -= 1;
   inode.ctime = context.time;
   if (inode.nlink > 0) {
     context.store.update_inode(inode);
-    const auto left = context.store.links(inode.inode, 1);
-    if (!left.empty()) applied.moved.emplace_back(in, left.front().parent);
     applied.records.push_back(std::move(inode));
     return;
   }
@@ -70,7 +82,7 @@ TouchedInode touched_by_unlink(const InodeRow& inode) {
   return touched;
 }
 
-InodeId delegated_subject(const wire::Change& change) {
+InodeId subject_of(const wire::Change& change) {
   if (const auto* set = std::get_if<wire::SetAttributes>(&change)) return set->inode;
   if (const auto* publish = std::get_if<wire::Publish>(&change)) return publish->inode;
   if (const auto* take = std::get_if<wire::TakeDelegation>(&change)) return take->inode;

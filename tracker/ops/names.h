@@ -15,8 +15,14 @@ Result<InodeRow> open_parent(OpContext& context, InodeId parent, std::string_vie
 void touch_directory(OpContext& context, InodeRow& directory, int subdirectories);
 
 /// Takes a link away from an inode whose entry is gone (or points elsewhere): it loses its last one
-/// and disappears, or lives on as an orphan, or keeps others. `in` is where the link was.
-void drop_link(OpContext& context, InodeRow inode, InodeId in, bool keep_open, Applied& applied);
+/// and disappears, or lives on as an orphan, or keeps others.
+void drop_link(OpContext& context, InodeRow inode, bool keep_open, Applied& applied);
+
+/// For the plan of a change that takes the link away: where else the inode is linked, if anywhere.
+void note_lost_link(OpContext& context, const InodeRow& inode, const LinkRow& lost, Plan& plan);
+
+/// Errors: conflict when the peer meant another inode (0: none in particular).
+Result<void> check_expected(const InodeRow& inode, InodeId expected);
 
 /// An unlinked inode that nobody has open any more: gone with all that belonged to it.
 void remove_inode(OpContext& context, const InodeRow& inode, Applied& applied);

@@ -40,15 +40,22 @@ struct Applied {
   InodeId home;
   /// Directories whose names the session knows now.
   std::vector<InodeId> watch;
-  /// Who watched the first may have a file cached that is now in the second.
-  std::vector<std::pair<InodeId, InodeId>> moved;
   std::vector<InodeId> removed;
   std::optional<InodeId> granted;   ///< delegation that begins
   std::optional<InodeId> released;  ///< delegation that ends
 };
 
+/// A file that comes to another directory, or is left with a link there: who knows it from the
+/// first may have it cached or open, and watches the second from then on.
+struct Move {
+  InodeId inode;
+  InodeId from;  ///< 0: it had no name, and those know it who have it open
+  InodeId to;
+};
+
 struct Plan {
   Footprint footprint;
+  std::vector<Move> moves;
   /// The inode's delegation has to come home first.
   bool needs_release = false;
   std::move_only_function<Applied(OpContext&)> apply;
@@ -68,7 +75,7 @@ Result<Plan> plan_drop_delegation(OpContext& context, const wire::DropDelegation
 
 /// The one for the kind of change.
 Result<Plan> plan_change(OpContext& context, const wire::Change& change);
-/// The inode whose delegation matters to the change: 0 for changes of names alone.
-InodeId delegated_subject(const wire::Change& change);
+/// The inode that the change is about, whose delegation matters to it: 0 for changes of names.
+InodeId subject_of(const wire::Change& change);
 
 }  // namespace shoal::tracker

@@ -81,6 +81,10 @@ Result<Plan> plan_take_delegation(OpContext& context, const wire::TakeDelegation
     return fail(Errc::conflict, "inode {} is being written elsewhere", change.inode);
   }
   Plan plan;
+  // Nobody, where the directory is delegated to the session: see docs/coherence.md.
+  if (!context.delegate) {
+    plan.footprint.inodes.push_back({.inode = change.inode, .attributes = true, .data = true});
+  }
   plan.apply = [row = std::move(*inode)](OpContext&) mutable {
     Applied applied;
     applied.granted = row.inode;

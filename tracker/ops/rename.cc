@@ -97,8 +97,18 @@ void touch_ends(OpContext& context, Ends& ends, int left, int arrived, Applied& 
   applied.records.push_back(ends.to_dir);
 }
 
-void note_move(const InodeRow& inode, InodeId from, InodeId to, Applied& applied) {
-  if (!inode.is_directory() && from != to) applied.moved.emplace_back(from, to);
+void note_move(const InodeRow& inode, InodeId from, InodeId to, Plan& plan) {
+  if (!inode.is_directory() && from != to) plan.moves.push_back({inode.inode, from, to});
+}
+
+void note_moves(OpContext& context, const wire::Rename& change, const Ends& ends, Plan& plan) {
+  note_move(ends.moved, change.parent, change.new_parent, plan);
+  if (!ends.replaced) return;
+  if ((change.flags & wire::Rename::kExchange) != 0) {
+    note_move(*ends.replaced, change.new_parent, change.parent, plan);
+  } else {
+    note_lost_link(context, *ends.replaced, {change.new_parent, change.new_name}, plan);
+  }
 }
 
 Applied apply_exchange(OpContext& context, const wire::Rename& change, Ends ends) {
@@ -110,8 +120,6 @@ Applied apply_exchange(OpContext& context, const wire::Rename& change, Ends ends
   context.store.update_inode(ends.moved);
   context.store.update_inode(other);
   applied.records = {ends.moved, other};
-  note_move(ends.moved, change.parent, change.new_parent, applied);
-  note_move(other, change.new_parent, change.parent, applied);
   const int arrived = int{ends.moved.is_directory()} - int{other.is_directory()};
   touch_ends(context, ends, -arrived, arrived, applied);
   applied.watch = {change.parent, change.new_parent};
@@ -135,10 +143,9 @@ Applied apply_rename(OpContext& context, const wire::Rename& change, Ends ends) 
       arrived -= 1;
       remove_inode(context, *ends.replaced, applied);
     } else {
-      drop_link(context, *ends.replaced, change.new_parent, change.keep_open, applied);
+      drop_link(context, *ends.replaced, change.keep_open, applied);
     }
   }
-  note_move(ends.moved, change.parent, change.new_parent, applied);
   touch_ends(context, ends, -is_directory, arrived, applied);
   applied.watch = {change.parent, change.new_parent};
   applied.home = change.new_parent;
@@ -175,6 +182,8 @@ Plan plan_nothing(Ends ends) {
 Result<Plan> plan_rename(OpContext& context, const wire::Rename& change) {
   auto ends = open_ends(context, change);
   if (!ends) return pass(ends);
+  auto expected = check_expected(ends->moved, change.expected);
+  if (!expected) return pass(expected);
   auto flags = check_flags(change, *ends);
   if (!flags) return pass(flags);
   auto loops = check_loops(context, change, *ends);
@@ -195,6 +204,7 @@ Result<Plan> plan_rename(OpContext& context, const wire::Rename& change) {
 
   Plan plan;
   plan.footprint = footprint_of(change, *ends);
+  note_moves(context, change, *ends, plan);
   plan.apply = [&change, exchange, at_ends = std::move(*ends)](OpContext& at) mutable {
     return exchange ? apply_exchange(at, change, std::move(at_ends))
                     : apply_rename(at, change, std::move(at_ends));

@@ -8,7 +8,7 @@ Applied apply_unlink(OpContext& context, const wire::Unlink& change, InodeRow in
                      InodeRow parent) {
   Applied applied;
   context.store.remove_entry(change.parent, change.name);
-  drop_link(context, std::move(inode), change.parent, change.keep_open, applied);
+  drop_link(context, std::move(inode), change.keep_open, applied);
   touch_directory(context, parent, 0);
   applied.records.push_back(std::move(parent));
   applied.watch.push_back(change.parent);
@@ -33,9 +33,12 @@ Result<Plan> plan_unlink(OpContext& context, const wire::Unlink& change) {
   if (!parent) return pass(parent);
   auto inode = context.store.child_inode(change.parent, change.name);
   if (!inode) return fail(Errc::not_found, "no such name in directory {}", change.parent);
+  auto expected = check_expected(*inode, change.expected);
+  if (!expected) return pass(expected);
   if (inode->is_directory()) return fail(Errc::is_directory, "inode {}", inode->inode);
 
   Plan plan;
+  note_lost_link(context, *inode, {change.parent, change.name}, plan);
   plan.footprint.names.push_back({change.parent, change.name});
   plan.footprint.inodes = {touched_by_unlink(*inode), touched_directory(change.parent)};
   plan.apply = [&change, row = std::move(*inode), in = std::move(*parent)](OpContext& at) mutable {
@@ -49,6 +52,8 @@ Result<Plan> plan_rmdir(OpContext& context, const wire::Rmdir& change) {
   if (!parent) return pass(parent);
   auto inode = context.store.child_inode(change.parent, change.name);
   if (!inode) return fail(Errc::not_found, "no such name in directory {}", change.parent);
+  auto expected = check_expected(*inode, change.expected);
+  if (!expected) return pass(expected);
   if (!inode->is_directory()) return fail(Errc::not_directory, "inode {}", inode->inode);
   if (inode->inode == kRootInode) return fail(Errc::busy, "the root");
   if (context.store.has_children(inode->inode)) {
