@@ -53,8 +53,7 @@ InodeId grant_with(State& state, SessionId session, const wire::Operation& opera
     grant_directory(state, *applied.granted, session);
     granted = *applied.granted;
   } else if (applied.granted) {
-    InodeId home = applied.home;
-    if (!home && applied.records.front().nlink > 0) home = some_directory(state, *applied.granted);
+    const InodeId home = applied.home ? applied.home : only_home(state, applied.records.front());
     grant_file(state, *applied.granted, home, session);
   }
   if (!operation.wants_directory) return granted;
@@ -345,7 +344,7 @@ bool step_delegate(State& state, Work& work, DelegateWork& delegate) {
   if (!invalidate(state, work, footprint, Doubtful::asked)) return false;
   state.works.unlock(work);
   state.works.forget_dropped(work.session, footprint, work.id);
-  grant_file(state, inode, some_directory(state, inode), work.session);
+  grant_file(state, inode, only_home(state, *row), work.session);
   wire::DelegateReply reply;
   const bool watched = watch_some_directory(state, work.session, *row);
   reply.record = make_record(state, work.session, *row, watched);

@@ -74,9 +74,8 @@ bool claim_directory(State& state, const Work& work, InodeId directory) {
 
 bool claim_inode(State& state, const Work& work, const InodeRow& row) {
   if (row.is_directory()) return claim_directory(state, work, row.inode);
-  if (row.nlink != 1 || !state.delegations.has_foreign_directories(work.session)) return true;
-  const auto links = state.store.links(row.inode, 1);
-  return links.empty() || claim_directory(state, work, links.front().parent);
+  if (!state.delegations.has_foreign_directories(work.session)) return true;
+  return claim_directory(state, work, only_home(state, row));
 }
 
 bool claim_change(State& state, const Work& work, const wire::Change& change) {

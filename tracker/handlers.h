@@ -110,8 +110,8 @@ void recall_to_publish(State& state, InodeId inode, WorkId work);
 void recall_attributes(State& state, InodeId inode, WorkId work);
 void on_recalled(State& state, const OpenEvent& event,
                  const std::variant<wire::RecallReply, Error>& answer);
-/// No-op when somebody has it. The holder watches `home`, one of the directories that the file is
-/// linked in (0: none); so a directory that nobody else watches has no file that is written
+/// No-op when somebody has it. The holder watches `home`, the directory that has the file's only
+/// link (0: there is none); so a directory that nobody else watches covers no file that is written
 /// elsewhere.
 void grant_file(State& state, InodeId inode, InodeId home, SessionId holder);
 void grant_directory(State& state, InodeId inode, SessionId holder);
@@ -129,8 +129,8 @@ EventId send_event(State& state, Session& session,
 wire::InodeRecord make_record(State& state, SessionId session, const InodeRow& row, bool watched);
 /// Attributes for people who look around and cache nothing.
 wire::InodeRecord make_plain_record(const InodeRow& row);
-/// One in which the file is linked; 0: none.
-InodeId some_directory(State& state, InodeId file);
+/// The directory that has the only link of a file; 0: there are several, or none.
+InodeId only_home(State& state, const InodeRow& file);
 /// Subscribes the session to some directory of the inode. False: not subscribed, as nobody is to a
 /// directory that is delegated to another session.
 bool watch_some_directory(State& state, SessionId session, const InodeRow& row);

@@ -57,8 +57,9 @@ wire::InodeRecord make_record(State& state, SessionId session, const InodeRow& r
   return record;
 }
 
-InodeId some_directory(State& state, InodeId file) {
-  const auto links = state.store.links(file, 1);
+InodeId only_home(State& state, const InodeRow& file) {
+  if (file.nlink != 1) return {};
+  const auto links = state.store.links(file.inode, 1);
   return links.empty() ? InodeId() : links.front().parent;
 }
 

@@ -57,8 +57,7 @@ void take_reclaims(State& state, const Session& session,
     if (row->is_directory()) {
       grant_if_alone(state, session.id, reclaim.inode);
     } else if (row->kind == wire::FileKind::regular && row->version == reclaim.version) {
-      const auto links = state.store.links(reclaim.inode, 2);
-      const InodeId home = links.size() == 1 ? links.front().parent : InodeId();
+      const InodeId home = only_home(state, *row);
       const SessionId owner = state.delegations.holder(home);
       if (!owner || owner == session.id) grant_file(state, reclaim.inode, home, session.id);
     }

@@ -320,6 +320,26 @@ TEST(sqlite_store, survives_being_closed_and_is_seen_by_readers) {
   EXPECT_EQ((*store)->inode(InodeId(9)), file_row(9));
 }
 
+TEST(sqlite_store, brings_an_older_database_up_to_date) {
+  test::TempFolder folder;
+  const std::string path = folder / "tracker.db";
+  ASSERT_TRUE(SqliteStore::create(path, Bytes(16), "mill", 5));
+  {
+    auto store = SqliteStore::open(path);
+    base::Database& database = (*store)->database();
+    ASSERT_TRUE(database.execute(
+        "INSERT INTO peers VALUES(1, x'00', 'attic', '', 5, 0, 0, 0, 0, 0);"
+        "ALTER TABLE peers DROP COLUMN journal"));
+    ASSERT_TRUE(database.set_user_version(1));
+  }
+  auto store = SqliteStore::open(path);
+  ASSERT_TRUE(store) << store.error().message();
+  const auto peers = (*store)->peers();
+  ASSERT_EQ(peers.size(), 1U);
+  EXPECT_EQ(peers[0].name, "attic");
+  EXPECT_EQ(peers[0].journal, 0U);
+}
+
 TEST(sqlite_store, refuses_what_it_cannot_use_with_the_reason) {
   test::TempFolder folder;
   const std::string path = folder / "tracker.db";
