@@ -327,9 +327,9 @@ TEST(sqlite_store, brings_an_older_database_up_to_date) {
   {
     auto store = SqliteStore::open(path);
     base::Database& database = (*store)->database();
-    ASSERT_TRUE(database.execute(
-        "INSERT INTO peers VALUES(1, x'00', 'attic', '', 5, 0, 0, 0, 0, 0);"
-        "ALTER TABLE peers DROP COLUMN journal"));
+    ASSERT_TRUE(
+        database.execute("INSERT INTO peers VALUES(1, x'00', 'attic', '', 5, 0, 0, 0, 0, 0);"
+                         "ALTER TABLE peers DROP COLUMN journal"));
     ASSERT_TRUE(database.set_user_version(1));
   }
   auto store = SqliteStore::open(path);

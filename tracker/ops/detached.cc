@@ -17,10 +17,7 @@ class Fitting {
  public:
   Fitting(OpContext& context, const wire::Operation& operation, std::string_view peer_name,
           const Delegations& delegations)
-      : context_(context),
-        time_(operation.time),
-        peer_name_(peer_name),
-        delegations_(delegations) {
+      : context_(context), time_(operation.time), peer_name_(peer_name), delegations_(delegations) {
     std::ranges::replace(peer_name_, '/', '_');
   }
 
