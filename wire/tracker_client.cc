@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "wire/tracker_client.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/metrics.h"
 #include "wire/tracker_session.h"
@@ -160,6 +162,9 @@ Task<Result<std::vector<OperationReply>>> TrackerClient::mutate(std::vector<Oper
       co_await base::with_deadline(state->timer, deadline, wait_for_mutation(entry));
   if (entry->result) {
     if (!*entry->result) co_return pass(std::move(*entry->result));
+    for (const Operation& operation : entry->message.operations) {
+      state->journal_applied = std::max(state->journal_applied, operation.journal);
+    }
     co_return std::move((*entry->result)->replies);
   }
   const bool was_never_sent = state->mutations.withdraw(entry);

@@ -86,8 +86,8 @@ class TrackerClient {
   const Bytes& swarm() const;
   std::string swarm_name() const;
   SessionId session() const;
-  /// The last operation with a journal number that the tracker had applied for this peer when the
-  /// session was opened or resumed.
+  /// The last operation with a journal number that the tracker has applied for this peer, as far
+  /// as we were told.
   std::uint64_t journal_applied() const;
 
   struct State;

@@ -93,6 +93,15 @@ class TrackerClientTest : public testing::Test {
     auto replies = co_await client_->mutate(std::move(operations), after(patience));
     place->emplace(std::move(replies));
   }
+  Task<void> mutate_journal(std::vector<std::uint64_t> numbers, std::optional<Mutated>* place) {
+    std::vector<Operation> operations;
+    for (const std::uint64_t number : numbers) {
+      operations.push_back(create("a"));
+      operations.back().journal = number;
+    }
+    auto replies = co_await client_->mutate(std::move(operations), after(std::chrono::seconds(60)));
+    place->emplace(std::move(replies));
+  }
   std::optional<Mutated>& begin_mutate(std::vector<std::string> names, Duration patience = 60s) {
     auto& place = mutations_.emplace_back(std::make_unique<std::optional<Mutated>>());
     spawn(group_, mutate_into(std::move(names), patience, place.get()));
@@ -278,6 +287,15 @@ TEST_F(TrackerClientTest, messages_with_requests_are_counted_and_heartbeats_are_
   go_on(3 * kHeartbeatInterval);
   EXPECT_GT(tracker_.heartbeats, 0);
   EXPECT_EQ(requests.value() - before, 2u);
+}
+
+TEST_F(TrackerClientTest, knows_how_far_the_tracker_has_applied_the_journal) {
+  ASSERT_TRUE(start());
+  EXPECT_EQ(client_->journal_applied(), 0u);
+  std::optional<Mutated> replies;
+  run(mutate_journal({7, 8}, &replies));
+  ASSERT_TRUE(replies && *replies);
+  EXPECT_EQ(client_->journal_applied(), 8u);
 }
 
 TEST_F(TrackerClientTest, operations_are_applied_in_order_and_answered) {
