@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""Changes that took effect on a peer and had yet to reach the tracker: none is lost, none comes twice."""
+
+import json
+import os
+import random
+import signal
+import unittest
+
+from lab import Lab, seed, wait_for
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def tree(folder):
+    """Every path below folder, with the bytes of files; None for directories."""
+    found = {}
+    for place, directories, files in os.walk(folder):
+        relative = os.path.relpath(place, folder)
+        for name in directories:
+            found[os.path.normpath(os.path.join(relative, name))] = None
+        for name in files:
+            found[os.path.normpath(os.path.join(relative, name))] = read(os.path.join(place, name))
+    return found
+
+
+def pid_of(lab, name):
+    return next(p["pid"] for p in lab.status()["peers"] if p["name"] == name)
+
+
+def change_at_random(rng, folder, expected, steps):
+    """Creates, renames and removes in folder; expected follows."""
+    for step in range(steps):
+        files = sorted(name for name, data in expected.items() if data is not None)
+        directories = [""] + sorted(name for name, data in expected.items() if data is None)
+        what = rng.random()
+        place = rng.choice(directories)
+        name = os.path.normpath(os.path.join(place, f"n{step}"))
+        if what < 0.5 or not files:
+            expected[name] = rng.randbytes(rng.randrange(2000))
+            write(os.path.join(folder, name), expected[name])
+        elif what < 0.6:
+            os.mkdir(os.path.join(folder, name))
+            expected[name] = None
+        elif what < 0.8:
+            old = rng.choice(files)
+            new = rng.choice(files) if rng.random() < 0.3 else name
+            os.rename(os.path.join(folder, old), os.path.join(folder, new))
+            expected[new] = expected.pop(old)
+        else:
+            gone = rng.choice(files)
+            os.unlink(os.path.join(folder, gone))
+            del expected[gone]
+
+
+class JournalTest(unittest.TestCase):
+    maxDiff = None
+
+    def test_a_killed_peer_finds_every_change_once_after_its_restart(self):
+        rng = random.Random(seed())
+        with Lab(peers=2, copies=1) as lab:
+            expected = {}
+            os.mkdir(f"{lab.mnt(1)}/fresh")
+            for _ in range(4):
+                victim = pid_of(lab, "peer1")
+                change_at_random(rng, f"{lab.mnt(1)}/fresh", expected, rng.randrange(1, 120))
+                os.kill(victim, signal.SIGKILL)
+                lab.restart(1)
+                self.assertEqual(tree(f"{lab.mnt(1)}/fresh"), expected)
+                self.assertEqual(tree(f"{lab.mnt(2)}/fresh"), expected)
+            self.assertEqual(os.listdir(lab.mnt(2)), ["fresh"])
+
+    def test_what_a_peer_changed_without_the_tracker_yields_to_what_others_did(self):
+        with Lab(peers=2, copies=1) as lab:
+            ours, theirs = f"{lab.mnt(1)}/shared", f"{lab.mnt(2)}/shared"
+            os.mkdir(theirs)
+            write(f"{theirs}/before", b"before")
+            frozen = pid_of(lab, "peer2")
+            # Nobody takes what peer 2 has to tell; until its lease ends it goes on by itself.
+            lab.kill("tracker")
+            write(f"{theirs}/same", b"theirs")
+            write(f"{theirs}/own", b"own")
+            os.kill(frozen, signal.SIGSTOP)
+            try:
+                lab.restart("tracker")
+                write(f"{ours}/same", b"ours")  # waits for the frozen peer's lease to end
+            finally:
+                os.kill(frozen, signal.SIGCONT)
+
+            def names():
+                return sorted(os.listdir(ours))
+
+            wait_for(lambda: len(names()) == 4, "what was made on the frozen peer")
+            kept = next(name for name in names() if name.startswith("same.conflict-peer2-"))
+            self.assertEqual(names(), sorted(["before", "same", "own", kept]))
+            self.assertEqual(read(f"{ours}/same"), b"ours")
+            wait_for(lambda: os.stat(f"{ours}/{kept}").st_size == 6, "its bytes")
+            self.assertEqual(read(f"{ours}/{kept}"), b"theirs")
+            self.assertEqual(tree(theirs), tree(ours))
+            listed = json.loads(lab.shoal("conflicts", "--json", "--dir", lab.dir).stdout)
+            self.assertEqual([(one["path"], one["peer"]) for one in listed["conflicts"]],
+                             [(f"/shared/{kept}", "peer2")])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
