@@ -88,11 +88,11 @@ Task<Result<void>> publish_copy(Core* core, NameRef place, InodeId copy, wire::A
 
 }  // namespace
 
-Task<Result<void>> set_aside(Core* core, std::shared_ptr<OpenFile> file) {
+Task<Result<bool>> set_aside(Core* core, std::shared_ptr<OpenFile> file) {
   const FileState state = file->state();
   Result<void> fetched = co_await fetch_missing(
       core, state.blob, state.blob->missing(0, state.size), cache::Urgency::reader);
-  if (!fetched) co_return fetched;
+  if (!fetched) co_return pass(std::move(fetched));
   auto record = co_await core->volume.get_inode(file->inode(), false, core->metadata_deadline());
   if (!record) co_return pass(std::move(record));
   auto copy = co_await core->allocate_inode(core->metadata_deadline());
@@ -110,15 +110,23 @@ Task<Result<void>> set_aside(Core* core, std::shared_ptr<OpenFile> file) {
     return copy_bytes(*from, **to, size);
   });
   if (!sealed) co_return pass(std::move(sealed));
+  if (sealed->shape.content == record->content.id) {
+    // The tracker has it from us: the daemon ended before it had heard so.
+    const Result<void> dropped =
+        co_await core->env.pool.run([&store, inode] { return store.remove(inode); });
+    if (!dropped) co_return pass(dropped);
+    file->update([&](FileState& same) { same.sealed_as = record->content; });
+    co_return false;
+  }
   const NameRef place = place_for(*core, file->inode());
   Result<void> published = co_await publish_copy(core, place, inode, record->attributes,
                                                  std::move(*sealed), state.mtime);
-  if (!published) co_return published;
+  if (!published) co_return pass(std::move(published));
 
   const InodeId original = file->inode();
   const Result<void> removed =
       co_await core->env.pool.run([&store, original] { return store.remove(original); });
-  if (!removed) co_return removed;
+  if (!removed) co_return pass(removed);
   base::log_error(
       "another peer changed a file that had unpublished bytes here; they are kept as "
       "directory={} name={}",
@@ -129,7 +137,7 @@ Task<Result<void>> set_aside(Core* core, std::shared_ptr<OpenFile> file) {
         Errc::conflict, fmt::format("another peer changed the file; this version is kept as {}",
                                     base::printable(place.name)));
   });
-  co_return Result<void>{};
+  co_return true;
 }
 
 }  // namespace shoal::fs

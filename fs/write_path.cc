@@ -34,9 +34,9 @@ Task<Result<void>> take_grant(Core* core, std::shared_ptr<OpenFile> file, wire::
   const FileState before = file->state();
   const bool moved_on = before.has_content && before.content.id != record.content.id;
   if (before.is_dirty && moved_on && !before.is_published_as(record.content)) {
-    Result<void> kept = co_await set_aside(core, file);
-    if (!kept) co_return kept;
-    co_return fail(Errc::conflict, "another peer changed inode {} first", file->inode());
+    const Result<bool> kept = co_await set_aside(core, file);
+    if (!kept) co_return pass(kept);
+    if (*kept) co_return fail(Errc::conflict, "another peer changed inode {} first", file->inode());
   }
   if (moved_on && !before.is_dirty && before.is_working && before.blob) {
     co_await end_working(core, file, before.blob);

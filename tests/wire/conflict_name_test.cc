@@ -31,8 +31,8 @@ TEST(ConflictNameTest, always_fits_and_cuts_no_character_in_two) {
 }
 
 TEST(ConflictNameTest, is_read_back) {
-  const auto parsed =
-      parse_conflict_name(conflict_name("a.conflict-x.txt", "my-conflict-peer", kTime));
+  const std::string made = conflict_name("a.conflict-x.txt", "my-conflict-peer", kTime);
+  const auto parsed = parse_conflict_name(made);
   ASSERT_TRUE(parsed.has_value());
   EXPECT_EQ(parsed->name, "a.conflict-x.txt");
   EXPECT_EQ(parsed->peer, "my-conflict-peer");
