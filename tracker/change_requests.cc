@@ -86,32 +86,36 @@ wire::OperationReply refuse(const Error& error) {
   return reply;
 }
 
-/// An operation of a journal waits for nobody, so whoever may have the file open for all the
-/// tracker knows is asked afterwards, and counts as having it open until then.
-std::vector<SessionId> assume_open(State& state, const Work& work, const Footprint& footprint,
-                                   OpContext& context) {
-  std::vector<SessionId> asked;
+/// An operation of a journal waits for nobody, so whoever may have a removed file open for all the
+/// tracker knows counts as having it open until it is asked, which is done after the batch.
+void assume_open(State& state, const Work& work, const Footprint& footprint, OpContext& context) {
   for (const TouchedInode& touched : footprint.inodes) {
     if (!touched.orphaned) continue;
     for (const SessionId session : doubtful_sessions(state, touched.inode)) {
-      if (session == work.session) continue;
-      context.still_open.emplace(touched.inode, session);
-      asked.push_back(session);
+      if (session != work.session) context.still_open.emplace(touched.inode, session);
     }
   }
-  return asked;
 }
 
-void ask_whether_open(State& state, const std::vector<SessionId>& sessions,
-                      const Footprint& footprint) {
-  wire::Invalidate message;
+void note_questions(MutateWork& mutate, const Footprint& footprint, const OpContext& context) {
   for (const TouchedInode& touched : footprint.inodes) {
     if (!touched.orphaned) continue;
-    message.stale.push_back({touched.inode, {}, true, false, false, true});
+    wire::Stale question;
+    question.inode = touched.inode;
+    question.attributes = question.orphaned = true;
+    for (const auto& [inode, session] : context.still_open) {
+      if (inode == touched.inode) mutate.questions[session].push_back(question);
+    }
   }
-  for (const SessionId id : sessions) {
+}
+
+void send_questions(State& state, MutateWork& mutate) {
+  for (auto& [id, stale] : std::exchange(mutate.questions, {})) {
     Session* session = state.sessions.find(id);
-    if (session != nullptr) send_event(state, *session, message, {}, 0);
+    if (session == nullptr) continue;
+    wire::Invalidate message;
+    message.stale = std::move(stale);
+    send_event(state, *session, std::move(message), {}, 0);
   }
 }
 
@@ -140,14 +144,14 @@ Result<std::optional<wire::OperationReply>> apply_operation(State& state, Work& 
     return std::nullopt;
   }
   if (!claim_moves(state, work, plan->moves)) return std::nullopt;
-  std::vector<SessionId> doubtful;
-  if (is_local(operation)) doubtful = assume_open(state, work, plan->footprint, context);
+  if (is_local(operation)) assume_open(state, work, plan->footprint, context);
   const Doubtful ask = is_local(operation) ? Doubtful::asked_later : Doubtful::asked;
   if (waits && !invalidate(state, work, plan->footprint, ask)) return std::nullopt;
   const Applied applied = plan->apply(context);
-  auto reply = finish_change(state, work, operation, *plan, applied);
-  if (!doubtful.empty()) ask_whether_open(state, doubtful, plan->footprint);
-  return reply;
+  if (is_local(operation)) {
+    note_questions(std::get<MutateWork>(work.task), plan->footprint, context);
+  }
+  return finish_change(state, work, operation, *plan, applied);
 }
 
 Result<std::optional<wire::OperationReply>> apply_detached(State& state, Work& work,
@@ -233,6 +237,7 @@ void keep(State& state, Session& session, Sequence sequence, const wire::Operati
 
 void forget_answered(State& state, Session& session, Sequence below) {
   session.answered_below = std::max(session.answered_below, below);
+  session.kept.erase(session.kept.begin(), session.kept.lower_bound(session.answered_below));
   if (session.answered_below.value() < session.forgotten_below.value() + kForgetStride) return;
   session.forgotten_below = session.answered_below;
   state.store.forget_replies(session.id, session.answered_below);
@@ -244,8 +249,13 @@ Result<void> check_mutate(const Session& session, const wire::Mutate& request) {
     return fail(Errc::invalid, "{} operations from number {} on", count, request.first);
   }
   const std::uint64_t end = request.first.value() + count;
-  const std::uint64_t oldest = std::max(session.answered_below, request.answered_below).value();
-  if (end < request.first.value() || end > oldest + wire::kMaxKeptReplies) {
+  if (end < request.first.value()) return fail(Errc::invalid, "number {}", request.first);
+  std::size_t kept = session.kept.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool is_new = Sequence(request.first.value() + i) > session.last_sequence;
+    if (is_new && request.operations[i].journal == 0) ++kept;
+  }
+  if (kept > wire::kMaxKeptReplies) {
     return fail(Errc::busy, "too many operations without an answer");
   }
   return {};
@@ -255,21 +265,59 @@ Sequence number_of(const MutateWork& mutate, std::size_t index) {
   return Sequence(mutate.request.first.value() + index);
 }
 
+/// One operation after the other. False: one has to wait.
+bool step_operations(State& state, Work& work, MutateWork& mutate, Session& session) {
+  while (mutate.replies.size() < mutate.request.operations.size()) {
+    const wire::Operation& operation = mutate.request.operations[mutate.replies.size()];
+    const Sequence sequence = number_of(mutate, mutate.replies.size());
+    auto running = session.running.find(sequence);
+    const bool is_new = running != session.running.end() && running->second == work.id;
+    auto reply = repeat_journaled(state, session, operation.journal);
+    if (!reply && running != session.running.end() && !is_new) {
+      session.awaited.emplace(sequence, work.id);  // the same operation is under way already
+      return false;
+    }
+    if (!reply && !is_new && operation.journal == 0) {
+      reply = recall_reply(state, session, sequence);
+    }
+    if (!reply) {
+      // Neither known nor running, though not new: it failed with its transaction. Once more.
+      session.running[sequence] = work.id;
+      if (work.failure) {
+        reply = refuse(*std::exchange(work.failure, std::nullopt));
+        state.works.unlock(work);
+      } else {
+        reply = step_operation(state, work, mutate, session);
+      }
+      if (!reply) return false;
+      state.touched.insert(work.id);
+      keep(state, session, sequence, operation, *reply);
+      end_number(state, session, sequence);
+    } else if (is_new) {
+      end_number(state, session, sequence);
+    }
+    mutate.replies.push_back(std::move(*reply));
+  }
+  return true;
+}
+
 }  // namespace
 
 void on_mutate(State& state, Session& session, Token token, wire::Mutate request) {
+  forget_answered(state, session, request.answered_below);
   auto valid = check_mutate(session, request);
   if (!valid) {
     state.reply(token, pass(valid));
     return;
   }
-  forget_answered(state, session, request.answered_below);
   forget_told(state, session, request);
-  Work& work = state.works.add(token, session.id, MutateWork{std::move(request), {}, 0, {}});
+  Work& work = state.works.add(token, session.id, MutateWork{std::move(request), {}, 0, {}, {}});
   const auto& mutate = std::get<MutateWork>(work.task);
   for (std::size_t i = 0; i < mutate.request.operations.size(); ++i) {
     const Sequence sequence = number_of(mutate, i);
-    if (sequence > session.last_sequence) session.running[sequence] = work.id;
+    if (sequence <= session.last_sequence) continue;
+    session.running[sequence] = work.id;
+    if (mutate.request.operations[i].journal == 0) session.kept.insert(sequence);
   }
   session.last_sequence =
       std::max(session.last_sequence, number_of(mutate, mutate.request.operations.size() - 1));
@@ -280,37 +328,9 @@ bool step_mutate(State& state, Work& work, MutateWork& mutate) {
   if (waits_for_grace(state, work)) return false;
   Session* session = state.sessions.find(work.session);
   if (session == nullptr) return true;
-  while (mutate.replies.size() < mutate.request.operations.size()) {
-    const wire::Operation& operation = mutate.request.operations[mutate.replies.size()];
-    const Sequence sequence = number_of(mutate, mutate.replies.size());
-    auto running = session->running.find(sequence);
-    const bool is_new = running != session->running.end() && running->second == work.id;
-    auto reply = repeat_journaled(state, *session, operation.journal);
-    if (!reply && running != session->running.end() && !is_new) {
-      session->awaited.emplace(sequence, work.id);  // the same operation is under way already
-      return false;
-    }
-    if (!reply && !is_new && operation.journal == 0) {
-      reply = recall_reply(state, *session, sequence);
-    }
-    if (!reply) {
-      // Neither known nor running, though not new: it failed with its transaction. Once more.
-      session->running[sequence] = work.id;
-      if (work.failure) {
-        reply = refuse(*std::exchange(work.failure, std::nullopt));
-        state.works.unlock(work);
-      } else {
-        reply = step_operation(state, work, mutate, *session);
-      }
-      if (!reply) return false;
-      state.touched.insert(work.id);
-      keep(state, *session, sequence, operation, *reply);
-      end_number(state, *session, sequence);
-    } else if (is_new) {
-      end_number(state, *session, sequence);
-    }
-    mutate.replies.push_back(std::move(*reply));
-  }
+  const bool has_ended = step_operations(state, work, mutate, *session);
+  send_questions(state, mutate);
+  if (!has_ended) return false;
   wire::MutateReply message;
   message.replies = mutate.replies;  // kept until the commit: see Core::fail_work()
   state.reply(work.token, std::move(message));

@@ -38,6 +38,8 @@ struct Session {
   Sequence last_sequence;
   Sequence answered_below;
   Sequence forgotten_below;
+  /// Numbers from there on whose replies are kept, or will be. Those of a journal are not.
+  std::set<Sequence> kept;
   /// Operations under way and the work that does each; and who waits for its answer as well.
   std::map<Sequence, WorkId> running;
   std::multimap<Sequence, WorkId> awaited;

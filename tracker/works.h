@@ -39,6 +39,8 @@ struct MutateWork {
   std::vector<wire::OperationReply> replies;
   std::size_t committed = 0;  ///< replies whose transaction has been committed
   Invalidation invalidation;  ///< of the operation under way
+  /// Removed files that sessions are yet to be asked about: see assume_open().
+  std::map<SessionId, std::vector<wire::Stale>> questions;
 };
 
 struct DelegateWork {

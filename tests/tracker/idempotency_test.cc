@@ -96,11 +96,23 @@ TEST_F(Repeating, numbers_that_were_answered_long_ago_are_refused) {
   auto old = a.call(mutate(1, {a.creation(kRootInode, "new")}, 1));
   ASSERT_TRUE(old);
   EXPECT_EQ(old->replies[0].error, Errc::stale);
-  auto far = a.call(mutate(100'000, {a.creation(kRootInode, "new")}, 1));
-  ASSERT_FALSE(far);
-  EXPECT_EQ(far.error().code(), Errc::busy);
   EXPECT_FALSE(a.call(mutate(0, {a.creation(kRootInode, "new")})));
   EXPECT_FALSE(a.call(mutate(300, {}, 201)));
+}
+
+TEST_F(Repeating, replies_that_nobody_has_confirmed_are_kept_up_to_a_number) {
+  const std::vector<wire::Change> some(1000, wire::Unlink{kRootInode, "none", false});
+  std::uint64_t next = 1;
+  for (int i = 0; i < 4; ++i, next += 1000) ASSERT_TRUE(a.call(mutate(next, some)));
+  ASSERT_TRUE(a.call(mutate(1, some)));  // again
+  auto more = a.call(mutate(next, some));
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().code(), Errc::busy);
+  auto journal = mutate(next, some);
+  for (auto& operation : journal.operations) operation.journal = ++a.journal;
+  ASSERT_TRUE(a.call(journal));  // keeps none
+  next += 1000;
+  EXPECT_TRUE(a.call(mutate(next, some, next)));
 }
 
 TEST_F(Repeating, a_failed_transaction_is_not_an_answer) {
