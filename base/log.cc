@@ -98,6 +98,18 @@ Result<LogLevel> parse_log_level(std::string_view word) {
               printable(word));
 }
 
+Result<LogOptions> parse_log_options(std::string_view level, std::string_view format) {
+  LogOptions options;
+  auto parsed = parse_log_level(level);
+  if (!parsed) return std::unexpected(parsed.error().with("log.level"));
+  options.level = *parsed;
+  if (format != "text" && format != "json") {
+    return fail(Errc::invalid, "log.format: '{}' is neither text nor json", printable(format));
+  }
+  options.json = format == "json";
+  return options;
+}
+
 void start_log(const LogOptions& options) {
   g_level = options.level;
   g_json = options.json;

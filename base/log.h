@@ -24,6 +24,8 @@ struct LogOptions {
 
 /// Errors: invalid for a word that is none of debug, info, warning, error.
 Result<LogLevel> parse_log_level(std::string_view word);
+/// Shape: the settings `log.level` and `log.format`. Errors: invalid, naming the setting.
+Result<LogOptions> parse_log_options(std::string_view level, std::string_view format);
 /// Call once from main before threads start; without it lines go to stderr at info.
 void start_log(const LogOptions& options);
 /// How many error lines were written: a simulation fails when it is not zero.

@@ -15,6 +15,8 @@ Errc errc_from_sqlite(int code) {
   switch (code & 0xff) {
     case SQLITE_FULL:
       return Errc::no_space;
+    case SQLITE_CANTOPEN:
+      return Errc::not_found;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return Errc::corrupt;
@@ -163,8 +165,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, Option
       options.wal_autocheckpoint_pages);
   if (!options.read_only) pragmas += "PRAGMA journal_mode=WAL;";
   pragmas += "SELECT count(*) FROM sqlite_schema;";  // reads the header: is this a database?
-  auto prepared = database->execute(pragmas);
-  if (!prepared) return std::unexpected(prepared.error().with(printable(path)));
+  if (!database->execute(pragmas)) return std::unexpected(database->last_error(printable(path)));
   return database;
 }
 

@@ -7,7 +7,7 @@
 #include <iostream>
 #include <string>
 
-#include "base/log.h"
+#include "base/daemon.h"
 #include "base/version.h"
 #include "peerd/join.h"
 #include "peerd/mount_options.h"
@@ -43,7 +43,7 @@ struct CommandLine {
 
 int complain(const Error& error) {
   std::cerr << "peerd: " << error.context() << '\n';
-  return exit_code_of(error);
+  return base::exit_code_of(error);
 }
 
 int join(const CommandLine& line) {
@@ -62,7 +62,7 @@ int join(const CommandLine& line) {
             << "settings: " << line.dir << "/peerd.toml\n"
             << "mount it: peerd --dir " << line.dir << " --mount MOUNTPOINT\n"
             << "or serve: peerd --dir " << line.dir << " --no-mount\n";
-  return kExitOk;
+  return base::kExitOk;
 }
 
 Result<Settings> settings_for(const CommandLine& line) {
@@ -85,7 +85,7 @@ Result<Settings> settings_for(const CommandLine& line) {
   if (!line.log_level.empty()) {
     auto level = base::parse_log_level(line.log_level);
     if (!level) return std::unexpected(level.error().with("--log-level"));
-    settings->log_level = line.log_level;
+    settings->log.level = *level;
   }
   auto applied = apply_mount_options(line.mount_options, *settings);
   if (!applied) return pass(applied);
@@ -97,7 +97,7 @@ int run(const CommandLine& line) {
   if (!settings) return complain(settings.error());
   if (line.check_config) {
     std::cout << line.dir << "/peerd.toml is fine\n";
-    return kExitOk;
+    return base::kExitOk;
   }
   return run_peer({line.dir, std::move(*settings)});
 }
@@ -132,7 +132,7 @@ int parse_and_run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    return app.exit(error) == 0 ? base::kExitOk : base::kExitUsage;
   }
   while (line.dir.size() > 1 && line.dir.ends_with('/')) line.dir.pop_back();
   return verb->parsed() ? join(line) : run(line);

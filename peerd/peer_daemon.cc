@@ -117,7 +117,7 @@ wire::PeerStatusReply PeerDaemon::status() {
     reply.mount_point = mount_->mount_point();
     reply.mode = mount_->mode();
   }
-  reply.hasher = base::thread_leaf_hasher().name();
+  reply.hasher = options_.hasher;
   reply.version = std::string(base::version_line());
   reply.tracker_connected = client_ && client_->is_connected();
   reply.endpoints = endpoints_;

@@ -42,6 +42,7 @@ class PeerDaemon final : public wire::TrackerEvents {
     Bytes swarm;
     std::string swarm_name;
     std::string members_file;  ///< empty: the members are not kept
+    std::string hasher;        ///< LeafHasher::name(), for the status
     std::uint64_t jitter_seed = 0;
   };
 

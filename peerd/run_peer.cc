@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "peerd/run_peer.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <asio/signal_set.hpp>
-#include <csignal>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 
-#include "base/asio_alias.h"
-#include "base/config.h"
-#include "base/file.h"
-#include "base/log.h"
-#include "base/metrics.h"
+#include "base/daemon.h"
+#include "base/hash.h"
 #include "base/sd_notify.h"
 #include "base/version.h"
 #include "peerd/peer_daemon.h"
@@ -27,13 +20,18 @@ namespace {
 constexpr std::chrono::seconds kConnectSlice{1};
 constexpr int kPatientSlices = 5;
 
+Result<base::LogOptions> read_log_options(const std::string& path) {
+  const auto settings = read_settings(path);
+  if (!settings) return pass(settings);
+  return settings->log;
+}
+
 /// What one running peer consists of.
 struct Process {
   Process(const RunOptions& run, wire::Identity key)
       : options(run),
         identity(std::move(key)),
-        stop(loop.get_executor()),
-        group(loop.get_executor()) {}
+        life(loop, *timer, [this] { return read_log_options(path("peerd.toml")); }) {}
 
   const RunOptions& options;
   const wire::Identity identity;
@@ -44,82 +42,21 @@ struct Process {
   std::unique_ptr<cache::BlobStore> store;
   std::unique_ptr<PeerDaemon> daemon;
   std::unique_ptr<Mount> mount;
-  base::Signal stop;
-  TaskGroup group;
-  int exit_code = kExitOk;
+  base::Daemon life;
+  std::optional<base::RunFiles> run_files;
+  int exit_code = base::kExitOk;
 
   std::string path(std::string_view name) const { return options.dir + "/" + std::string(name); }
 };
 
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) base::log_debug("the descriptor limit stays");
-}
-
 void report(Process& process, const Error& error) {
   base::log_error("{}", error.context());
-  process.exit_code = exit_code_of(error);
-}
-
-void reload(Process& process) {
-  base::sd_notify("RELOADING=1");
-  auto settings = read_settings(process.path("peerd.toml"));
-  if (!settings) {
-    base::log_warning("the settings are not reloaded: {}", settings.error().context());
-  } else {
-    base::LogOptions log;
-    log.level = *base::parse_log_level(settings->log_level);
-    log.json = settings->log_format == "json";
-    base::start_log(log);
-    base::log_info("the log settings are reloaded, others apply at the next start");
-  }
-  base::sd_notify("READY=1");
-}
-
-void dump_state() {
-  for (const auto& [name, value] : base::metrics_snapshot()) base::log_info("{} {}", name, value);
-}
-
-Task<void> watch_signals(Process& process) {
-  asio::signal_set signals(process.loop, SIGTERM, SIGINT);
-  signals.add(SIGHUP);
-  signals.add(SIGUSR1);
-  for (;;) {
-    auto got = co_await signals.async_wait(base::use_task);
-    const auto [failure, number] = got;
-    if (failure) co_return;
-    if (number == SIGHUP) {
-      reload(process);
-    } else if (number == SIGUSR1) {
-      dump_state();
-    } else if (process.stop.is_set()) {
-      base::log_warning("told to stop a second time: leaving at once");
-      std::_Exit(kExitFailed);
-    } else {
-      base::log_info("stopping signal={}", number);
-      process.stop.set();
-    }
-  }
-}
-
-/// Tells the service manager from the loop that the loop is alive, when it wants to know.
-Task<void> feed_watchdog(Process& process) {
-  const char* text = std::getenv("WATCHDOG_USEC");
-  if (text == nullptr) co_return;
-  const long long microseconds = std::atoll(text);
-  if (microseconds <= 0) co_return;
-  for (;;) {
-    auto waited = co_await process.timer->wait_for(std::chrono::microseconds(microseconds / 3));
-    if (!waited) co_return;
-    base::sd_notify("WATCHDOG=1");
-  }
+  process.exit_code = base::exit_code_of(error);
 }
 
 /// True when there is a session or the peer can do without for now; false ends the program.
 Task<bool> connect(Process& process) {
-  for (int slice = 0; !process.stop.is_set(); ++slice) {
+  for (int slice = 0; !process.life.is_stopping(); ++slice) {
     const Deadline deadline = Deadline::after(process.timer->clock(), kConnectSlice);
     auto connected = co_await process.daemon->connect(deadline);
     if (connected) co_return true;
@@ -139,7 +76,7 @@ Task<bool> connect(Process& process) {
 
 Task<void> watch_mount(Process& process) {
   auto gone = co_await process.mount->wait_unmounted();
-  if (gone && !process.stop.is_set()) {
+  if (gone && !process.life.is_stopping()) {
     base::log_info("unmounted, serving other peers on mount_point={}",
                    process.mount->mount_point());
   }
@@ -177,7 +114,7 @@ Task<bool> mount(Process& process) {
   process.mount = std::move(*mounted);
   process.daemon->set_mount(process.mount.get());
   process.mount->connected();
-  spawn(process.group, watch_mount(process));
+  spawn(process.life.tasks(), watch_mount(process));
   base::log_info("mounted swarm={} mount_point={} mode={}", settings.swarm_name,
                  settings.mount_point, process.mount->mode());
   co_return true;
@@ -201,15 +138,13 @@ void announce_ready(Process& process) {
                          ? "serving\n"
                          : "mounted " + process.options.settings.mount_point + "\n";
   for (const wire::Endpoint& endpoint : process.daemon->endpoints()) text += endpoint.text() + "\n";
-  auto written = base::write_whole(process.path("ready"), text);
-  if (!written) base::log_warning("{}", written.error().message());
+  process.run_files->write("ready", text);
   base::sd_notify("READY=1\nSTATUS=serving");
 }
 
 Task<void> drain(Process& process) {
   base::sd_notify("STOPPING=1\nSTATUS=publishing and unmounting");
-  auto removed = base::remove_file(process.path("ready"));
-  if (!removed) base::log_debug("{}", removed.error().message());
+  process.run_files->remove("ready");
   if (process.mount) {
     auto unmounted = co_await process.daemon->unmount(false);
     if (!unmounted && unmounted.error().code() == Errc::busy) {
@@ -220,22 +155,20 @@ Task<void> drain(Process& process) {
     process.daemon->set_mount(nullptr);
   }
   co_await process.daemon->stop();
-  co_await process.group.stop();
+  co_await process.life.end();
   process.mount.reset();
 }
 
 Task<void> live(Process& process) {
-  spawn(process.group, watch_signals(process));
-  spawn(process.group, feed_watchdog(process));
+  process.life.start();
   auto opened = open(process);
   bool is_fine = opened.has_value();
   if (!opened) report(process, opened.error());
   if (is_fine) is_fine = co_await connect(process);
-  if (is_fine && !process.stop.is_set()) is_fine = co_await mount(process);
-  if (is_fine && !process.stop.is_set()) {
+  if (is_fine && !process.life.is_stopping()) is_fine = co_await mount(process);
+  if (is_fine && !process.life.is_stopping()) {
     announce_ready(process);
-    auto stopped = co_await process.stop.wait();
-    static_cast<void>(stopped);
+    co_await process.life.wait_for_stop();
   }
   co_await drain(process);
 }
@@ -265,8 +198,9 @@ int run(Process& process) {
   }
   process.store = std::move(*store);
   // After the store is ours: its lock tells that no other daemon uses the folder.
-  auto written = base::write_whole(process.path("peerd.pid"), fmt::format("{}\n", ::getpid()));
-  if (!written) base::log_warning("{}", written.error().message());
+  process.run_files.emplace(process.options.dir,
+                            std::vector<std::string>{"ready", "peerd.pid", "control.sock"});
+  process.run_files->write("peerd.pid", fmt::format("{}\n", ::getpid()));
   const Settings& settings = process.options.settings;
   process.pool = base::make_thread_pool(static_cast<unsigned>(settings.pool_threads));
   process.network = wire::make_tls_network(process.loop, *process.timer, process.identity);
@@ -279,6 +213,7 @@ int run(Process& process) {
   options.swarm = settings.swarm;
   options.swarm_name = settings.swarm_name;
   options.members_file = process.path("members");
+  options.hasher = base::make_leaf_hasher()->name();  // measured here: the loop does not wait
   process.daemon = std::make_unique<PeerDaemon>(
       PeerDaemon::Environment{process.loop, *process.network, *process.timer, *process.pool,
                               *process.store},
@@ -289,41 +224,19 @@ int run(Process& process) {
   process.pool.reset();
   auto closed = process.store->close();
   if (!closed) report(process, closed.error());
-  for (const char* name : {"ready", "peerd.pid", "control.sock"}) {
-    auto removed = base::remove_file(process.path(name));
-    static_cast<void>(removed);
-  }
+  process.run_files.reset();
   base::log_info("stopped");
   return process.exit_code;
 }
 
 }  // namespace
 
-int exit_code_of(const Error& error) {
-  switch (error.code()) {
-    case Errc::invalid:
-      return kExitUsage;
-    case Errc::unauthenticated:
-      return kExitUnauthenticated;
-    case Errc::unreachable:
-    case Errc::timed_out:
-      return kExitUnreachable;
-    default:
-      return kExitFailed;
-  }
-}
-
 int run_peer(const RunOptions& options) {
-  base::LogOptions log;
-  log.level = *base::parse_log_level(options.settings.log_level);
-  log.json = options.settings.log_format == "json";
-  base::start_log(log);
-  std::signal(SIGPIPE, SIG_IGN);
-  raise_descriptor_limit();
+  base::start_process(options.settings.log);
   auto identity = wire::Identity::load(options.dir + "/identity.pem");
   if (!identity) {
     base::log_error("the key of this peer: {}", identity.error().context());
-    return exit_code_of(identity.error());
+    return base::exit_code_of(identity.error());
   }
   base::log_info("starting {} name={} peer={}", base::version_line(),
                  base::printable(options.settings.name), identity->id().short_hex());

@@ -7,7 +7,6 @@
 
 #include "base/config.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "wire/limits.h"
 
 namespace shoal::peerd {
@@ -23,6 +22,8 @@ struct Texts {
   std::string swarm;
   std::string tracker;
   std::string tracker_id;
+  std::string log_level = "info";
+  std::string log_format = "text";
 };
 
 void declare(base::ConfigSchema& schema, Settings& settings, Texts& texts) {
@@ -42,8 +43,8 @@ void declare(base::ConfigSchema& schema, Settings& settings, Texts& texts) {
       .bytes("cache.ceiling", settings.ceiling_bytes)
       .bytes("cache.free_floor", settings.free_floor_bytes)
       .integer("pool_threads", settings.pool_threads, 1, 64)
-      .text("log.level", settings.log_level)
-      .text("log.format", settings.log_format);
+      .text("log.level", texts.log_level)
+      .text("log.format", texts.log_format);
 }
 
 Result<std::vector<wire::Endpoint>> parse_endpoints(const std::string& text) {
@@ -92,11 +93,9 @@ Result<void> understand(const Texts& texts, const std::string& source, Settings&
                 2 * Digest::kBytes);
   }
   settings.tracker_id = PeerId{*digest};
-  auto level = base::parse_log_level(settings.log_level);
-  if (!level) return std::unexpected(in_key(source, "log.level", level.error()));
-  if (settings.log_format != "text" && settings.log_format != "json") {
-    return fail(Errc::invalid, "{}: log.format is neither text nor json", source);
-  }
+  auto log = base::parse_log_options(texts.log_level, texts.log_format);
+  if (!log) return std::unexpected(log.error().with(source));
+  settings.log = *log;
   if (settings.name.empty() || settings.name.size() > wire::kMaxNameBytes) {
     return fail(Errc::invalid, "{}: name must have 1 to {} bytes", source, wire::kMaxNameBytes);
   }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/result.h"
 #include "wire/identity.h"
 
@@ -33,8 +34,7 @@ struct Settings {
   std::uint64_t free_floor_bytes = 0;
   std::int64_t pool_threads = 4;
 
-  std::string log_level = "info";
-  std::string log_format = "text";
+  base::LogOptions log;
 };
 
 /// Errors: not_found (no such file), invalid with "FILE:LINE: ..." or the key.

@@ -5,7 +5,7 @@
 #include <iostream>
 #include <string>
 
-#include "base/log.h"
+#include "base/daemon.h"
 #include "base/version.h"
 #include "tracker/init.h"
 #include "tracker/run_tracker.h"
@@ -35,7 +35,7 @@ struct CommandLine {
 
 int complain(const Error& error) {
   std::cerr << "trackerd: " << error.context() << '\n';
-  return error.code() == Errc::invalid ? kExitUsage : kExitFailed;
+  return base::exit_code_of(error);
 }
 
 int init(const CommandLine& line) {
@@ -49,7 +49,7 @@ int init(const CommandLine& line) {
   std::cout << "tracker " << id->hex() << " of swarm " << line.name << " is set up in " << line.dir
             << "\nstart it:       trackerd --dir " << line.dir
             << "\ninvite a peer:  shoal invite --dir " << line.dir << '\n';
-  return kExitOk;
+  return base::kExitOk;
 }
 
 int run(const CommandLine& line) {
@@ -64,11 +64,11 @@ int run(const CommandLine& line) {
   if (!line.log_level.empty()) {
     auto level = base::parse_log_level(line.log_level);
     if (!level) return complain(level.error().with("--log-level"));
-    settings->log_level = line.log_level;
+    settings->log.level = *level;
   }
   if (line.check_config) {
     std::cout << path << " is fine\n";
-    return kExitOk;
+    return base::kExitOk;
   }
   return run_tracker({line.dir, std::move(*settings)});
 }
@@ -96,7 +96,7 @@ int parse_and_run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    return app.exit(error) == 0 ? base::kExitOk : base::kExitUsage;
   }
   while (line.dir.size() > 1 && line.dir.ends_with('/')) line.dir.pop_back();
   return verb->parsed() ? init(line) : run(line);

@@ -2,20 +2,14 @@
 #include "tracker/run_tracker.h"
 
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <asio/signal_set.hpp>
 #include <cerrno>
-#include <csignal>
-#include <cstdlib>
 #include <memory>
+#include <optional>
 
-#include "base/asio_alias.h"
-#include "base/config.h"
+#include "base/daemon.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "base/random.h"
 #include "base/sd_notify.h"
 #include "base/version.h"
@@ -29,13 +23,18 @@
 namespace shoal::tracker {
 namespace {
 
+Result<base::LogOptions> read_log_options(const std::string& path) {
+  const auto settings = read_settings(path);
+  if (!settings) return pass(settings);
+  return settings->log;
+}
+
 /// What one running tracker consists of.
 struct Process {
   Process(const RunOptions& run, wire::Identity key)
       : options(run),
         identity(std::move(key)),
-        stop(loop.get_executor()),
-        group(loop.get_executor()) {}
+        life(loop, *timer, [this] { return read_log_options(path(kSettingsFile)); }) {}
 
   const RunOptions& options;
   const wire::Identity identity;
@@ -52,73 +51,11 @@ struct Process {
   std::unique_ptr<Driver> driver;
   std::unique_ptr<Service> service;
   wire::Endpoint endpoint;
-  base::Signal stop;
-  TaskGroup group;
+  base::Daemon life;
+  std::optional<base::RunFiles> run_files;
 
   std::string path(std::string_view name) const { return options.dir + "/" + std::string(name); }
 };
-
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) base::log_debug("the descriptor limit stays");
-}
-
-void start_log(const Settings& settings) {
-  base::LogOptions log;
-  log.level = *base::parse_log_level(settings.log_level);
-  log.json = settings.log_format == "json";
-  base::start_log(log);
-}
-
-void reload(const Process& process) {
-  base::sd_notify("RELOADING=1");
-  auto settings = read_settings(process.path(kSettingsFile));
-  if (!settings) {
-    base::log_warning("the settings are not reloaded: {}", settings.error().context());
-  } else {
-    start_log(*settings);
-    base::log_info("the log settings are reloaded, others apply at the next start");
-  }
-  base::sd_notify("READY=1");
-}
-
-Task<void> watch_signals(Process& process) {
-  asio::signal_set signals(process.loop, SIGTERM, SIGINT);
-  signals.add(SIGHUP);
-  signals.add(SIGUSR1);
-  for (;;) {
-    auto got = co_await signals.async_wait(base::use_task);
-    const auto [failure, number] = got;
-    if (failure) co_return;
-    if (number == SIGHUP) {
-      reload(process);
-    } else if (number == SIGUSR1) {
-      for (const auto& [name, value] : base::metrics_snapshot()) {
-        base::log_info("{} {}", name, value);
-      }
-    } else if (process.stop.is_set()) {
-      base::log_warning("told to stop a second time: leaving at once");
-      std::_Exit(kExitFailed);
-    } else {
-      base::log_info("stopping signal={}", number);
-      process.stop.set();
-    }
-  }
-}
-
-/// Tells the service manager from the loop that the loop is alive, when it wants to know.
-Task<void> feed_watchdog(Process& process) {
-  const char* text = std::getenv("WATCHDOG_USEC");
-  const long long microseconds = text == nullptr ? 0 : std::atoll(text);
-  if (microseconds <= 0) co_return;
-  for (;;) {
-    auto waited = co_await process.timer->wait_for(std::chrono::microseconds(microseconds / 3));
-    if (!waited) co_return;
-    base::sd_notify("WATCHDOG=1");
-  }
-}
 
 /// The folder is ours until the process ends, whatever way.
 Result<void> lock_folder(Process& process) {
@@ -133,12 +70,21 @@ Result<void> lock_folder(Process& process) {
   return {};
 }
 
+Error database_error(const Error& error) {
+  if (error.code() != Errc::corrupt && error.code() != Errc::not_found) return error;
+  return Error(error.code(), error.context() +
+                                 ": the names of the swarm are in this file, put a good copy of it "
+                                 "back and start again");
+}
+
 Result<void> open(Process& process) {
   const Settings& settings = process.options.settings;
   auto locked = lock_folder(process);
   if (!locked) return locked;
+  process.run_files.emplace(process.options.dir,
+                            std::vector<std::string>{"endpoint", "trackerd.pid", "control.sock"});
   auto store = SqliteStore::open(process.path(kDatabaseFile));
-  if (!store) return pass(store);
+  if (!store) return std::unexpected(database_error(store.error()));
   process.store = std::move(*store);
   process.network = wire::make_tls_network(process.loop, *process.timer, process.identity);
   auto listener = process.network->listen(settings.listen);
@@ -160,7 +106,7 @@ Result<void> open(Process& process) {
   core_options.seed = base::system_seed();
   auto core = Core::start(*process.store, std::move(core_options),
                           {process.clock.steady(), process.clock.wall()});
-  if (!core) return pass(core);
+  if (!core) return std::unexpected(database_error(core.error()));
   process.core = std::move(*core);
   return {};
 }
@@ -192,54 +138,45 @@ void serve(Process& process) {
 }
 
 Task<void> live(Process& process) {
-  spawn(process.group, watch_signals(process));
-  spawn(process.group, feed_watchdog(process));
+  process.life.start();
   serve(process);
-  auto written = base::write_whole(process.path("endpoint"), process.endpoint.text() + "\n", 0644);
-  if (!written) base::log_warning("{}", written.error().message());
+  process.run_files->write("endpoint", process.endpoint.text() + "\n");
   base::log_info("serving endpoint={} tracker={}", process.endpoint.text(),
                  process.identity.id().hex());
   base::sd_notify("READY=1\nSTATUS=serving on " + process.endpoint.text());
-  auto stopped = co_await process.stop.wait();
-  static_cast<void>(stopped);
+  co_await process.life.wait_for_stop();
   base::sd_notify("STOPPING=1");
   co_await process.service->stop();
   co_await process.driver->stop();
-  co_await process.group.stop();
+  co_await process.life.end();
 }
 
 int run(Process& process) {
   auto opened = open(process);
   if (!opened) {
     base::log_error("{}", opened.error().context());
-    return opened.error().code() == Errc::invalid ? kExitUsage : kExitFailed;
+    return base::exit_code_of(opened.error());
   }
-  auto written = base::write_whole(process.path("trackerd.pid"), fmt::format("{}\n", ::getpid()));
-  if (!written) base::log_warning("{}", written.error().message());
+  process.run_files->write("trackerd.pid", fmt::format("{}\n", ::getpid()));
   base::run_until_done(process.loop, live(process));
   process.service.reset();
   process.driver.reset();
   process.core.reset();
   process.pool.reset();
   process.network.reset();
-  for (const char* name : {"endpoint", "trackerd.pid", "control.sock"}) {
-    auto removed = base::remove_file(process.path(name));
-    static_cast<void>(removed);
-  }
+  process.run_files.reset();
   base::log_info("stopped");
-  return kExitOk;
+  return base::kExitOk;
 }
 
 }  // namespace
 
 int run_tracker(const RunOptions& options) {
-  start_log(options.settings);
-  std::signal(SIGPIPE, SIG_IGN);
-  raise_descriptor_limit();
+  base::start_process(options.settings.log);
   auto identity = wire::Identity::load(options.dir + "/" + kIdentityFile);
   if (!identity) {
     base::log_error("{}", identity.error().context());
-    return kExitFailed;
+    return base::exit_code_of(identity.error());
   }
   base::log_info("starting {} dir={}", base::version_line(), options.dir);
   Process process(options, std::move(*identity));

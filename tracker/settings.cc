@@ -5,7 +5,6 @@
 
 #include "base/config.h"
 #include "base/file.h"
-#include "base/log.h"
 
 namespace shoal::tracker {
 namespace {
@@ -20,13 +19,15 @@ Result<Settings> parse_settings(std::string_view toml, const std::string& source
   Settings settings;
   std::string listen = kDefaultListen;
   std::string advertise;
+  std::string log_level = "info";
+  std::string log_format = "text";
   base::ConfigSchema schema;
   schema.text("listen", listen)
       .text("advertise", advertise)
       .integer("copies", settings.copies, 1, kMaxCopies)
       .duration("holder_grace", settings.holder_grace)
-      .text("log.level", settings.log_level)
-      .text("log.format", settings.log_format);
+      .text("log.level", log_level)
+      .text("log.format", log_format);
   auto parsed = schema.parse(toml, source_name);
   if (!parsed) return pass(parsed);
   auto endpoint = wire::Endpoint::parse(listen);
@@ -37,11 +38,9 @@ Result<Settings> parse_settings(std::string_view toml, const std::string& source
     if (!endpoint) return std::unexpected(endpoint.error().with(source_name + ": advertise"));
     settings.advertise = std::move(*endpoint);
   }
-  auto level = base::parse_log_level(settings.log_level);
-  if (!level) return std::unexpected(level.error().with(source_name + ": log.level"));
-  if (settings.log_format != "text" && settings.log_format != "json") {
-    return fail(Errc::invalid, "{}: log.format is neither text nor json", source_name);
-  }
+  auto log = base::parse_log_options(log_level, log_format);
+  if (!log) return std::unexpected(log.error().with(source_name));
+  settings.log = *log;
   return settings;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/result.h"
 #include "wire/identity.h"
 
@@ -21,8 +22,7 @@ struct Settings {
   wire::Endpoint advertise;
   std::int64_t copies = 2;
   Duration holder_grace = std::chrono::minutes(10);
-  std::string log_level = "info";
-  std::string log_format = "text";
+  base::LogOptions log;
 };
 
 /// Errors: not_found (no such file), invalid with "FILE:LINE: ..." or the key.

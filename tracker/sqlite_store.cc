@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tracker/sqlite_store.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "tracker/schema.h"
 
@@ -27,7 +28,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path) 
   auto database = base::Database::open(path, options);
   if (!database) return pass(database);
   auto migrated = migrate_schema(**database);
-  if (!migrated) return pass(migrated);
+  if (!migrated) return std::unexpected(migrated.error().with(base::printable(path)));
   return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(*database)));
 }
 
