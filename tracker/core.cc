@@ -21,7 +21,8 @@ bool is_read(const AnyRequest& request) {
          std::holds_alternative<wire::GetParent>(request) ||
          std::holds_alternative<wire::Locate>(request) ||
          std::holds_alternative<wire::Status>(request) ||
-         std::holds_alternative<wire::Resolve>(request);
+         std::holds_alternative<wire::Resolve>(request) ||
+         std::holds_alternative<Describe>(request);
 }
 
 /// Requests inside a session.
@@ -70,6 +71,8 @@ bool take_look(State& state, Token token, const AnyRequest& request) {
     on_status(state, token);
   } else if (const auto* resolve = std::get_if<wire::Resolve>(&request)) {
     on_resolve(state, token, *resolve);
+  } else if (const auto* describe = std::get_if<Describe>(&request)) {
+    on_describe(state, token, *describe);
   } else {
     return false;
   }

@@ -6,6 +6,8 @@
 #include <optional>
 #include <unordered_map>
 
+#include "wire/limits.h"
+
 namespace shoal::tracker {
 namespace {
 
@@ -41,6 +43,7 @@ FoundPaths find_paths(Store& store, const std::string& pattern, std::uint32_t li
   const bool is_plain = pattern.find_first_of("*?[") == std::string::npos;
   FoundPaths found;
   DirectoryPaths directories(store);
+  std::size_t bytes = 0;
   store.scan_entries([&](InodeId parent, std::string_view name, InodeId) {
     if (!is_whole_path) {
       const bool is_match = is_plain ? name.find(pattern) != std::string_view::npos
@@ -55,7 +58,8 @@ FoundPaths find_paths(Store& store, const std::string& pattern, std::uint32_t li
           is_plain ? path.find(pattern) != std::string::npos : matches(pattern, path);
       if (!is_match) return true;
     }
-    if (found.paths.size() >= limit) {
+    bytes += path.size();
+    if (found.paths.size() >= limit || bytes > wire::kMaxBodyBytes) {
       found.is_truncated = true;
       return false;
     }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <deque>
 #include <string>
-#include <vector>
 
 #include "tracker/store.h"
 
 namespace shoal::tracker {
 
 struct FoundPaths {
-  std::vector<std::string> paths;  ///< from the root, beginning with '/'
-  bool is_truncated = false;       ///< there are more than the limit
+  std::deque<std::string> paths;  ///< from the root, beginning with '/'
+  bool is_truncated = false;      ///< there are more than the limit, or than fit an answer
 };
 
 /// Paths that match a pattern, as wire::Find says. Reads the whole namespace of the store's last

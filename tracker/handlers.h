@@ -39,6 +39,7 @@ bool step_read(State& state, Work& work, ReadWork& read);
 
 // ---- looking around (look_requests.cc)
 void on_resolve(State& state, Token token, const wire::Resolve& request);
+void on_describe(State& state, Token token, const Describe& request);
 void on_status(State& state, Token token);
 wire::SwarmTotals totals(const State& state);
 

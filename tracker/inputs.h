@@ -2,6 +2,7 @@
 // What goes into the tracker's core and what comes out of it.
 #pragma once
 
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -16,18 +17,25 @@ using ConnectionId = base::StrongId<struct ConnectionTag>;
 /// One request that waits for its reply, numbered by the service. 0 is nobody.
 using Token = base::StrongId<struct TokenTag>;
 
+/// The service's own question, for Find: what is known of each path. The reply leaves out those
+/// that are gone.
+struct Describe {
+  std::vector<std::string> paths;
+};
+
 using AnyRequest =
     std::variant<wire::Join, wire::OpenSession, wire::Heartbeat, wire::CloseSession,
                  wire::AllocateInodes, wire::Lookup, wire::GetInode, wire::ReadDirectory,
                  wire::GetXattrs, wire::GetParent, wire::Mutate, wire::Delegate,
                  wire::ReturnDelegation, wire::CloseOrphan, wire::Locate, wire::Announce,
-                 wire::MayDrop, wire::Status, wire::Resolve, wire::Invite>;
+                 wire::MayDrop, wire::Status, wire::Resolve, wire::Invite, Describe>;
 using AnyReply =
     std::variant<wire::Empty, wire::JoinReply, wire::OpenSessionReply, wire::HeartbeatReply,
                  wire::AllocateInodesReply, wire::LookupReply, wire::GetInodeReply,
                  wire::ReadDirectoryReply, wire::GetXattrsReply, wire::GetParentReply,
                  wire::MutateReply, wire::DelegateReply, wire::LocateReply, wire::AnnounceReply,
-                 wire::MayDropReply, wire::StatusReply, wire::ResolveReply, wire::InviteReply>;
+                 wire::MayDropReply, wire::StatusReply, wire::ResolveReply, wire::InviteReply,
+                 wire::FindReply>;
 
 // ---- in
 

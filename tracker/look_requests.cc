@@ -7,6 +7,7 @@ namespace shoal::tracker {
 namespace {
 
 Result<InodeRow> walk(State& state, std::string_view path) {
+  const std::string_view whole = path;
   if (path.empty() || path.front() != '/') return fail(Errc::invalid, "a path begins with '/'");
   auto row = state.store.inode(kRootInode);
   while (row) {
@@ -19,7 +20,17 @@ Result<InodeRow> walk(State& state, std::string_view path) {
     if (!valid) return pass(valid);
     row = state.store.child_inode(row->inode, name);
   }
-  return fail(Errc::not_found, "no such path");
+  return fail(Errc::not_found, "there is no {} in the swarm", base::printable(whole));
+}
+
+wire::Found describe(State& state, const std::string& path, const InodeRow& row) {
+  wire::Found found;
+  found.path = path;
+  found.record = make_plain_record(row);
+  if (row.kind != wire::FileKind::regular) return found;
+  const auto content = state.store.content(row.content);
+  if (content) found.holders = holders_of(state, *content);
+  return found;
 }
 
 }  // namespace
@@ -60,15 +71,20 @@ void on_resolve(State& state, Token token, const wire::Resolve& request) {
     return;
   }
   wire::ResolveReply reply;
-  reply.found.path = request.path;
-  reply.found.record = make_plain_record(*row);
+  reply.found = describe(state, request.path, *row);
   if (row->kind == wire::FileKind::regular) {
     reply.wanted_copies = state.options.copies;
     const auto content = state.store.content(row->content);
-    if (content) {
-      reply.located = locate(state, *content);
-      reply.found.holders = reply.located.holders;
-    }
+    if (content) reply.located = locate(state, *content);
+  }
+  state.reply(token, std::move(reply));
+}
+
+void on_describe(State& state, Token token, const Describe& request) {
+  wire::FindReply reply;
+  for (const std::string& path : request.paths) {
+    const auto row = walk(state, path);
+    if (row) reply.found.push_back(describe(state, path, *row));
   }
   state.reply(token, std::move(reply));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <unordered_map>
@@ -20,7 +21,7 @@ class Service {
  public:
   /// Paths that match, for Find; the service adds what the core knows of each.
   struct Paths {
-    std::vector<std::string> paths;
+    std::deque<std::string> paths;
     bool is_truncated = false;
   };
   using FindPaths = std::function<Task<Result<Paths>>(wire::Find request)>;

@@ -439,7 +439,7 @@ struct Found {
 
 struct FindReply {
   std::vector<Found> found;
-  bool is_truncated = false;
+  bool is_truncated = false;  ///< there are more than the limit, or than fit one answer
 
   template <class Archive>
   void serialize(Archive& archive) {

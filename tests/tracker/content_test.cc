@@ -242,12 +242,12 @@ TEST_F(Holding, names_are_found_by_part_by_pattern_and_by_path) {
   const InodeId d = *a.mkdir(kRootInode, "src");
   for (const char* name : {"main.cc", "main.h", "b[1].txt"}) ASSERT_TRUE(a.create(d, name));
   ASSERT_TRUE(a.create(kRootInode, "main.cc"));
+  using Paths = std::deque<std::string>;
   const auto found = [&](const std::string& pattern, std::uint32_t limit = 100) {
-    auto paths = find_paths(rig.store(), pattern, limit).paths;
+    Paths paths = find_paths(rig.store(), pattern, limit).paths;
     std::sort(paths.begin(), paths.end());
     return paths;
   };
-  using Paths = std::vector<std::string>;
   EXPECT_EQ(found("main"), (Paths{"/main.cc", "/src/main.cc", "/src/main.h"}));
   EXPECT_EQ(found("*.h"), (Paths{"/src/main.h"}));
   EXPECT_EQ(found("/src/*.cc"), (Paths{"/src/main.cc"}));

@@ -9,6 +9,8 @@
 #include "tests/support/virtual_time.h"
 #include "tracker/find.h"
 #include "tracker/memory_store.h"
+#include "wire/codec.h"
+#include "wire/limits.h"
 #include "wire/tracker_client.h"
 
 namespace shoal::tracker {
@@ -283,8 +285,8 @@ TEST(service, sends_strangers_away) {
 }
 
 Task<void> find(Swarm& swarm, wire::TrackerClient& client, std::string pattern,
-                wire::FindReply* reply) {
-  auto found = co_await client.call(wire::Find{pattern, 10}, soon(swarm));
+                wire::FindReply* reply, std::uint32_t limit = 10) {
+  auto found = co_await client.call(wire::Find{pattern, limit}, soon(swarm));
   EXPECT_TRUE(found) << found.error().message();
   if (found) *reply = *found;
 }
@@ -301,6 +303,36 @@ TEST(service, finds_files_by_name) {
   ASSERT_EQ(reply.found.size(), 1U);
   EXPECT_EQ(reply.found[0].path, "/report.txt");
   EXPECT_EQ(reply.found[0].record.inode, made);
+}
+
+TEST(service, answers_with_as_many_found_files_as_fit_a_frame) {
+  Listening in_a;
+  Swarm swarm;
+  wire::TrackerClient& a = swarm.add_peer("10.0.0.2", in_a);
+  swarm.run(start(swarm, a));
+  const std::string folder(250, 'd');
+  InodeId parent = kRootInode;
+  swarm.store.begin();
+  std::uint64_t next = 1'000'000'000;
+  const auto add = [&](InodeId in, const std::string& name, wire::FileKind kind) {
+    InodeRow row;
+    row.inode = InodeId(next++);
+    row.kind = kind;
+    row.nlink = 1;
+    swarm.store.insert_inode(row);
+    swarm.store.add_entry(in, name, row.inode);
+    return row.inode;
+  };
+  for (int depth = 0; depth < 12; ++depth) {
+    parent = add(parent, folder, wire::FileKind::directory);
+  }
+  for (int i = 0; i < 1500; ++i) add(parent, fmt::format("{}.txt", i), wire::FileKind::fifo);
+  ASSERT_TRUE(swarm.store.commit());
+  wire::FindReply reply;
+  swarm.run(find(swarm, a, "*.txt", &reply, 1'000'000));
+  EXPECT_TRUE(reply.is_truncated);
+  EXPECT_GT(reply.found.size(), 500U);
+  EXPECT_LT(wire::encode(reply).size(), wire::kMaxBodyBytes);
 }
 
 Task<void> mutate_at_once(Swarm& swarm, wire::TrackerClient& client, InodeId first, int number,
