@@ -17,7 +17,8 @@ class BlobSource {
  public:
   virtual ~BlobSource() = default;
 
-  /// Fetches the blocks of `run` that are absent from blob, verifies and stores them. Requests of
+  /// Fetches the blocks of `run` that are absent from blob, verifies and stores them. The blob may
+  /// be one of another store than the peer's: then nobody is told of it. Requests of
   /// several callers for the same blocks are joined. Returns when all are present.
   /// Errors: stale (the content is no longer obtainable because the inode moved on: resolve it
   /// again), unreachable (no holder of a block is connected), timed_out, no_space, io, canceled.

@@ -12,6 +12,7 @@
 #include "fs/notifier.h"
 #include "fs/open_file.h"
 #include "fs/reply_gate.h"
+#include "fs/stale_retries.h"
 #include "fs/volume.h"
 
 namespace shoal::fs {
@@ -42,9 +43,11 @@ struct Core {
   Notifier notifier;
   TaskGroup group;
   std::unique_ptr<Interrupts> interrupts;
-  std::atomic<std::uint64_t> prefetches{0};  ///< readahead tasks under way
-  unsigned kernel_minor = 0;                 ///< of the FUSE protocol; set before on_init
-  std::function<void()> on_init;             ///< called by a worker when the kernel has said hello
+  StaleRetries stale_retries;
+  std::atomic<std::uint64_t> prefetches{0};        ///< readahead tasks under way
+  std::atomic<Duration::rep> store_full_until{0};  ///< steady; see read_aside.h
+  unsigned kernel_minor = 0;                       ///< of the FUSE protocol; set before on_init
+  std::function<void()> on_init;  ///< called by a worker when the kernel has said hello
 
   const Clock& clock() const { return env.timer.clock(); }
   std::int64_t wall_nanoseconds() const;

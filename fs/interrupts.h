@@ -16,12 +16,13 @@ namespace shoal::fs {
 struct ReplySlot {
   std::atomic<fuse_req*> request{nullptr};
   std::uint64_t number = 0;
+  int caller = 0;  ///< the thread that waits, 0 when it is none of ours to see
 };
 
 /// The requests that wait in a task, by number, so that FUSE_INTERRUPT finds them. Thread: any.
 class Interrupts {
  public:
-  std::shared_ptr<ReplySlot> add(fuse_req* request);
+  std::shared_ptr<ReplySlot> add(fuse_req* request, int caller);
   void remove(std::uint64_t number);
   /// nullptr when it was answered meanwhile.
   std::shared_ptr<ReplySlot> find(std::uint64_t number) const;
@@ -32,5 +33,8 @@ class Interrupts {
   std::uint64_t last_ GUARDED_BY(mutex_) = 0;
   std::unordered_map<std::uint64_t, std::shared_ptr<ReplySlot>> slots_ GUARDED_BY(mutex_);
 };
+
+/// Whether a thread has been sent a signal that it will not outlive. Blocks on /proc. Thread: pool.
+bool is_being_killed(int thread);
 
 }  // namespace shoal::fs

@@ -111,7 +111,9 @@ Result<void> check_machine() {
                 "container the device, or run without a mount");
   }
   if (!is_root && access("/dev/fuse", R_OK | W_OK) != 0) {
-    return fail(Errc::access_denied, "/dev/fuse may not be opened by this user");
+    return fail(
+        Errc::access_denied,
+        "/dev/fuse may not be opened by this user: root can allow it with 'chmod 666 /dev/fuse'");
   }
   if (!is_root && !is_in_path("fusermount3")) {
     return fail(Errc::unsupported,

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <asio/post.hpp>
 
 #include "base/check.h"
@@ -191,6 +192,13 @@ Readahead::Plan FileHandle::on_read(std::uint64_t offset, std::uint64_t length,
                                     std::uint64_t file_bytes, std::uint64_t chunk_bytes) {
   const base::MutexLock lock(mutex_);
   return readahead_.on_read(offset, length, file_bytes, chunk_bytes, kBlockBytes);
+}
+
+Deadline FileHandle::read_deadline(const Clock& clock, Duration budget) const {
+  constexpr std::chrono::seconds kRightBehind{2};
+  constexpr std::chrono::seconds kShortBudget{1};
+  const bool is_repeated = clock.steady() < unreachable_at_ + kRightBehind;
+  return Deadline::after(clock, is_repeated ? std::min<Duration>(budget, kShortBudget) : budget);
 }
 
 }  // namespace shoal::fs

@@ -218,11 +218,18 @@ class FileHandle {
   Readahead::Plan on_read(std::uint64_t offset, std::uint64_t length, std::uint64_t file_bytes,
                           std::uint64_t chunk_bytes);
 
+  /// Until when a read that begins now may wait. The kernel asks again and again for a page that
+  /// could not be read: right after a read that nobody could serve, the next waits only shortly.
+  /// Thread: the loop.
+  Deadline read_deadline(const Clock& clock, Duration budget) const;
+  void set_unreachable(SteadyTime now) { unreachable_at_ = now; }
+
  private:
   const std::shared_ptr<OpenFile> file_;
   const int flags_;  // of open(2)
   base::Mutex mutex_;
   Readahead readahead_ GUARDED_BY(mutex_);
+  SteadyTime unreachable_at_ = SteadyTime::min();
 };
 
 }  // namespace shoal::fs

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fs/blobs.h"
+#include "fs/read_aside.h"
 #include "fs/write_path.h"
 
 namespace shoal::fs {
@@ -28,6 +29,7 @@ Task<void> prefetch(Core* core, std::shared_ptr<cache::Blob> blob, ByteRange ran
     const Deadline deadline = Deadline::after(core->clock(), kPrefetchTime);
     const Result<void> fetched =
         co_await core->env.source.fetch(blob, run, cache::Urgency::readahead, deadline);
+    if (!fetched && fetched.error().code() == Errc::no_space) note_full_store(*core);
     if (!fetched) break;  // the reader will find out itself
   }
   --core->prefetches;
@@ -35,6 +37,7 @@ Task<void> prefetch(Core* core, std::shared_ptr<cache::Blob> blob, ByteRange ran
 
 void start_prefetch(Core& core, const ReadView& view, ByteRange ahead) {
   if (ahead.is_empty() || core.prefetches.load() >= kMaxPrefetches) return;
+  if (is_store_full(core)) return;
   if (view.blob->missing(ahead.begin, ahead.length()).empty()) return;
   ++core.prefetches;
   core.launch(prefetch(&core, view.blob, ahead));
@@ -137,12 +140,22 @@ Task<Result<std::size_t>> read_round(Core* core, std::shared_ptr<FileHandle> han
   if (offset >= view->size || out->empty()) co_return std::size_t{0};
   const std::uint64_t wanted = std::min<std::uint64_t>(out->size(), view->size - offset);
   const std::shared_ptr<cache::Blob> blob = view->blob;
+  const MutableByteView place = MutableByteView(*out).first(static_cast<std::size_t>(wanted));
   if (!blob->missing(offset, wanted).empty()) {
+    if (is_store_full(*core)) {
+      auto aside = co_await read_aside(core, blob, offset, place, deadline);
+      co_return aside;
+    }
     const Readahead::Plan plan = handle->on_read(offset, wanted, view->size, view->chunk_bytes);
     start_prefetch(*core, *view, plan.ahead);
     for (const cache::BlockRun run : blob->missing(plan.urgent.begin, plan.urgent.length())) {
       Result<void> fetched =
           co_await core->env.source.fetch(blob, run, cache::Urgency::reader, deadline);
+      if (!fetched && fetched.error().code() == Errc::no_space) {
+        note_full_store(*core);
+        auto aside = co_await read_aside(core, blob, offset, place, deadline);
+        co_return aside;
+      }
       if (!fetched) co_return pass(std::move(fetched));
     }
   }
@@ -150,7 +163,6 @@ Task<Result<std::size_t>> read_round(Core* core, std::shared_ptr<FileHandle> han
     co_await file->wait_until_free();
     co_return fail(Errc::not_found, "the file is turning to another content");
   }
-  const MutableByteView place = MutableByteView(*out).first(static_cast<std::size_t>(wanted));
   OpenFile* const raw = file.get();
   auto got = co_await core->env.pool.run([blob, raw, offset, place] {
     const SharedUse use(*raw, SharedUse::Kind::read);
@@ -170,7 +182,7 @@ void count_failed_read(InodeId inode, const Error& error) {
 Task<void> read_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle,
                      std::uint64_t offset, std::size_t size) {
   if (handle->file()->holds_reads()) co_await handle->file()->wait_until_reads_released();
-  const Deadline deadline = core->read_deadline();
+  const Deadline deadline = handle->read_deadline(core->clock(), core->options.read_budget);
   Bytes out(size);
   bool with_refresh = false;
   for (int round = 0; reply.is_open(); ++round) {
@@ -183,6 +195,7 @@ Task<void> read_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle
     const bool may_repeat = code == Errc::stale || code == Errc::not_found;
     if (!may_repeat || round >= kMaxRounds || deadline.has_passed(core->clock())) {
       count_failed_read(handle->inode(), got.error());
+      if (code == Errc::unreachable) handle->set_unreachable(core->clock().steady());
       if (code == Errc::not_found) {
         reply.fail(Error(Errc::stale, "the file is gone"));
       } else {

@@ -12,16 +12,19 @@
 namespace shoal::fs {
 namespace {
 
-/// How long an interrupted request may still end by itself. Programs whose signal handlers return
-/// (timers, terminal resizes, preemption) do not expect EINTR from a file operation; one who is
-/// being killed waits this much longer.
+/// How long an interrupted request may still end by itself: programs whose signal handlers return
+/// (timers, terminal resizes, preemption) do not expect EINTR from a file operation.
 constexpr std::chrono::milliseconds kInterruptGrace{700};
 
 Task<void> answer_interrupted(Core* core, std::uint64_t number) {
-  const Result<void> waited = co_await core->env.timer.wait_for(kInterruptGrace);
-  if (!waited) co_return;
   const std::shared_ptr<ReplySlot> slot = core->interrupts->find(number);
   if (!slot) co_return;
+  const int caller = slot->caller;
+  const bool is_killed = co_await core->env.pool.run([caller] { return is_being_killed(caller); });
+  if (!is_killed) {
+    const Result<void> waited = co_await core->env.timer.wait_for(kInterruptGrace);
+    if (!waited) co_return;
+  }
   if (fuse_req* request = slot->request.exchange(nullptr)) {
     core->interrupts->remove(number);
     fuse_reply_err(request, EINTR);
@@ -58,7 +61,7 @@ Reply::~Reply() {
 }
 
 Reply Reply::park() {
-  slot_ = core_->interrupts->add(request_);
+  slot_ = core_->interrupts->add(request_, fuse_req_ctx(request_)->pid);
   // An interrupt may come, and even be answered, from here on: the slot decides who answers.
   fuse_req* const request = std::exchange(request_, nullptr);
   fuse_req_interrupt_func(request, on_interrupt,
@@ -79,7 +82,11 @@ bool Reply::is_open() const {
 
 bool Reply::error(int number) {
   fuse_req* const request = take();
-  return request != nullptr && fuse_reply_err(request, number) == 0;
+  if (request == nullptr) return false;
+  if (number == ESTALE) {
+    core_->stale_retries.told(fuse_req_ctx(request)->pid, core_->clock().steady());
+  }
+  return fuse_reply_err(request, number) == 0;
 }
 
 bool Reply::fail(const Error& error) { return this->error(errno_for(error.code())); }
@@ -125,6 +132,7 @@ bool Reply::attributes(const EntryOut& entry) {
 bool Reply::opened(const OpenOut& open) {
   fuse_req* const request = take();
   if (request == nullptr) return false;
+  core_->stale_retries.ended(fuse_req_ctx(request)->pid);
   const fuse_file_info info = file_info(open);
   return fuse_reply_open(request, &info) == 0;
 }

@@ -53,6 +53,7 @@ Result<Plan> plan_fetch(const std::shared_ptr<cache::Blob>& blob, cache::BlobSto
     if (!put) return pass(put);
   }
   Plan plan;
+  plan.is_kept = store.find(blob->info().inode) == blob;
   std::optional<cache::VerifiedLeaves> leaves;
   std::optional<std::uint64_t> leaves_chunk;
   std::uint64_t block = from;

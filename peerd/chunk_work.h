@@ -24,6 +24,7 @@ struct Plan {
   std::vector<Wanted> wanted;
   std::uint64_t next = 0;             ///< the first block that was not looked at
   bool has_filled = false;            ///< blocks of zeroes were stored on the way
+  bool is_kept = true;                ///< the blob is the store's, others can fetch from it
   std::shared_ptr<cache::Blob> twin;  ///< another blob here with the same content
 };
 

@@ -142,7 +142,7 @@ Task<Result<void>> Fetcher::drive(Call& call) {
                    limit] { return plan_fetch(blob, store, shape, layer, next, end, limit); };
       auto plan = co_await environment_.pool.run(std::move(look));
       if (!plan) co_return pass(plan);
-      if (plan->has_filled && hooks_.on_stored) {
+      if (plan->has_filled && plan->is_kept && hooks_.on_stored) {
         hooks_.on_stored(call.blob, call.blob->info().state);
       }
       call.next = plan->next;
@@ -200,6 +200,7 @@ void Fetcher::take_off(Call& call, const Plan& plan) {
       flight->entry = call.entry;
       flight->wanted = {run, wanted.leaves};
       flight->twin = plan.twin;
+      flight->is_kept = plan.is_kept;
       flight->ticket = next_ticket_++;
       others.push_back(flight);
       ++flight_count_;

@@ -56,7 +56,7 @@ Task<Result<void>> Fetcher::carry_out(FlightPtr flight) {
     if (stored) {
       static base::Counter& copied = base::counter("shoal_twin_copied_bytes_total");
       copied.add(stored->bytes);
-      if (hooks_.on_stored) hooks_.on_stored(flight->blob, stored->state);
+      if (flight->is_kept && hooks_.on_stored) hooks_.on_stored(flight->blob, stored->state);
       co_return base::ok();
     }
     if (stored.error().code() == Errc::stale) co_return pass(stored);
@@ -298,7 +298,7 @@ Task<Result<Fetcher::Attempt>> Fetcher::store(FlightPtr flight, PeerId peer, Ste
   flight->entry->fruitless_asks = 0;
   flight->entry->next_ask = {};
   if (stored) {
-    if (hooks_.on_stored) hooks_.on_stored(flight->blob, stored->state);
+    if (flight->is_kept && hooks_.on_stored) hooks_.on_stored(flight->blob, stored->state);
     co_return Attempt::done;
   }
   const bool may_retry =

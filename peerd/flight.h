@@ -15,6 +15,7 @@ struct Fetcher::Flight {
   std::shared_ptr<ContentEntry> entry;
   Wanted wanted;
   std::shared_ptr<cache::Blob> twin;
+  bool is_kept = true;                               ///< see Plan
   cache::Urgency urgency = cache::Urgency::replica;  ///< of the most urgent caller
   Deadline deadline{SteadyTime::min()};              ///< of the most patient caller
   std::size_t callers = 0;

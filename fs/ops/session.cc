@@ -39,6 +39,8 @@ void init(void* userdata, fuse_conn_info* connection) {
   // Pages go when an event says so: a file that is written here keeps its own.
   want(connection, FUSE_CAP_EXPLICIT_INVAL_DATA);
   refuse(connection, FUSE_CAP_AUTO_INVAL_DATA);
+  // A direct read that is sent asynchronously waits for its answer even when it is being killed.
+  refuse(connection, FUSE_CAP_ASYNC_DIO);
   // The kernel drops set-id bits and capabilities itself, by SETATTR and REMOVEXATTR.
   refuse(connection, FUSE_CAP_HANDLE_KILLPRIV);
   // With several writers the kernel must not own size and time of a file.

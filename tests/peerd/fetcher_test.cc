@@ -372,6 +372,19 @@ TEST_F(FetcherTest, copies_from_a_local_blob_with_the_same_content) {
   EXPECT_EQ(tracker_.locate_calls, 0u);
 }
 
+TEST_F(FetcherTest, tells_nobody_of_a_blob_that_is_not_the_stores) {
+  const MadeContent content = offer(3 * kMiB + 5, 21, {"a"});
+  ASSERT_TRUE(fetch(blob_of(content), {0, 64}));
+  ASSERT_EQ(last_state_, cache::BlobState::partial);
+  last_state_.reset();
+  const auto aside = cache::make_memory_store(16 * kMiB);
+  const auto blob = aside->obtain(InodeId(1), content.shape, {}, cache::Role::cached).value();
+  ASSERT_TRUE(fetch(blob, all_of(content)));
+  EXPECT_EQ(test::read_all(*blob, content.bytes.size()), content.bytes);
+  EXPECT_EQ(last_state_, std::nullopt);
+  EXPECT_EQ(peers_.peer("a").bytes_sent, content.bytes.size()) << "the first chunk was here";
+}
+
 TEST_F(FetcherTest, does_not_fetch_chunks_of_zeroes) {
   const MadeContent content = test::make_content(16 * kMiB, 22, base::kDefaultChunkBytes, 2 * kMiB);
   peers_.add(content);
