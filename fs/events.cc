@@ -89,7 +89,8 @@ Task<Result<wire::InvalidateReply>> invalidate(Core* core, wire::Invalidate even
   core->gate.exclusively([&] {
     for (const wire::Stale& stale : event.stale) {
       core->volume.invalidate(stale);
-      if (stale.orphaned && core->table.doom(stale.inode)) reply.still_open.push_back(stale.inode);
+      // Whoever opens it from here on asks the tracker first.
+      if (stale.orphaned) core->table.doom_unused(stale.inode);
     }
   });
   const SteadyTime now = core->clock().steady();
@@ -110,6 +111,11 @@ Task<Result<wire::InvalidateReply>> invalidate(Core* core, wire::Invalidate even
   } else if (!work.empty()) {
     const Result<void> all = co_await base::all_within(kAtOnce, std::move(work));
     (void)all;
+  }
+  // An open that began meanwhile was told of the inode as it still was: it counts. One that begins
+  // from here on asks behind this answer, and the tracker lets it wait for the outcome.
+  for (const wire::Stale& stale : event.stale) {
+    if (stale.orphaned && core->table.doom(stale.inode)) reply.still_open.push_back(stale.inode);
   }
   co_return reply;
 }

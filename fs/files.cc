@@ -46,9 +46,16 @@ void close_handle(Core& core, std::shared_ptr<FileHandle> handle) {
   core.launch(after_close(&core, file, closed));
 }
 
+InodeHold::~InodeHold() {
+  if (!core_.table.end_hold(inode_)) return;
+  core_.launch(after_close(&core_, core_.file_for(inode_), {true, false, true}));
+}
+
 Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags) {
   const Deadline deadline = core->metadata_deadline();
-  // Waits until a removal that is under way is through, so that a doomed inode is gone or safe.
+  // Counts as open from here on, for those who ask. Waits until a removal that we have answered
+  // already is through, so that a doomed inode is gone or safe.
+  const InodeHold hold(*core, inode);
   auto record = co_await core->volume.get_inode(inode, true, deadline);
   if (!record) {
     // Not ENOENT: with ESTALE the kernel looks the path up again, and finds what is there now.
@@ -60,7 +67,12 @@ Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags) {
     }
     co_return;
   }
-  core->table.clear_doom(inode);
+  const bool is_linked = record->attributes.nlink > 0;
+  core->table.clear_doom(inode, is_linked);
+  if (!is_linked && !core->table.is_orphan(inode)) {
+    reply.error(ESTALE);  // others have it open, or we are about to let go of it
+    co_return;
+  }
   std::shared_ptr<FileHandle> handle = make_handle(*core, inode, flags);
   if (!handle) {
     reply.error(ESTALE);

@@ -18,6 +18,19 @@ std::shared_ptr<FileHandle> take_handle(std::uint64_t number);
 /// The end of a handle, by RELEASE or because it never reached the kernel. Thread: any.
 void close_handle(Core& core, std::shared_ptr<FileHandle> handle);
 
+/// Keeps an inode as if it were open. Thread: the loop.
+class [[nodiscard]] InodeHold {
+ public:
+  InodeHold(Core& core, InodeId inode) : core_(core), inode_(inode) { core.table.hold(inode); }
+  InodeHold(const InodeHold&) = delete;
+  InodeHold& operator=(const InodeHold&) = delete;
+  ~InodeHold();
+
+ private:
+  Core& core_;
+  InodeId inode_;
+};
+
 /// Open when the record is not in memory, or the open cuts the file or is for writing only.
 Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags);
 /// close(2) of a file with unpublished bytes.

@@ -44,7 +44,7 @@ void InodeTable::forget(InodeId inode, std::uint64_t count) {
   if (node.lookups == 0) {
     node.attributes_until = SteadyTime::min();
     if (node.opens == 0) node.may_have_pages = false;
-    if (node.opens == 0) node.is_doomed = false;
+    if (!node.is_in_use()) node.is_doomed = false;
   }
   drop_if_idle(found);
 }
@@ -119,7 +119,7 @@ InodeTable::Closed InodeTable::remove_open(InodeId inode, bool for_writing) {
   --node.opens;
   if (for_writing) closed.was_last_writer = --node.writers == 0;
   closed.was_last = node.opens == 0;
-  closed.was_orphan = closed.was_last && node.is_orphan;
+  closed.was_orphan = !node.is_in_use() && node.is_orphan;
   if (closed.was_last && node.lookups == 0) node.may_have_pages = false;
   if (closed.was_orphan) node.is_orphan = false;
   drop_if_idle(found);
@@ -142,22 +142,48 @@ bool InodeTable::doom(InodeId inode) {
   const base::MutexLock lock(mutex_);
   const auto found = nodes_.find(inode);
   if (found == nodes_.end()) return false;
-  Node& node = found->second;
-  if (node.opens > 0) {
-    node.is_orphan = true;
-    return true;
-  }
-  node.is_doomed = node.lookups > 0;  // otherwise nobody can open it
-  return false;
+  found->second.doom_if_unused();
+  if (!found->second.is_in_use()) return false;
+  found->second.is_orphan = true;
+  return true;
 }
 
-void InodeTable::clear_doom(InodeId inode) {
+void InodeTable::doom_unused(InodeId inode) {
+  const base::MutexLock lock(mutex_);
+  const auto found = nodes_.find(inode);
+  if (found != nodes_.end()) found->second.doom_if_unused();
+}
+
+void InodeTable::clear_doom(InodeId inode, bool is_linked) {
   const base::MutexLock lock(mutex_);
   const auto found = nodes_.find(inode);
   if (found == nodes_.end()) return;
   found->second.is_doomed = false;
-  found->second.is_orphan = false;
+  if (is_linked) found->second.is_orphan = false;
   drop_if_idle(found);
+}
+
+void InodeTable::hold(InodeId inode) {
+  const base::MutexLock lock(mutex_);
+  ++nodes_[inode].holds;
+}
+
+bool InodeTable::end_hold(InodeId inode) {
+  const base::MutexLock lock(mutex_);
+  const auto found = nodes_.find(inode);
+  if (found == nodes_.end() || found->second.holds == 0) return false;
+  Node& node = found->second;
+  --node.holds;
+  const bool was_orphan = !node.is_in_use() && node.is_orphan;
+  if (was_orphan) node.is_orphan = false;
+  drop_if_idle(found);
+  return was_orphan;
+}
+
+bool InodeTable::is_in_use(InodeId inode) const {
+  const base::MutexLock lock(mutex_);
+  const Node* node = find(inode);
+  return node != nullptr && node->is_in_use();
 }
 
 void InodeTable::set_orphan(InodeId inode) {

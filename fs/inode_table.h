@@ -60,10 +60,19 @@ class InodeTable {
   std::uint32_t opens(InodeId inode) const;
   std::uint32_t writers(InodeId inode) const;
 
-  /// The last name is going away. True when it is open here: then the tracker is told to keep it,
-  /// and it is an orphan from now on. Otherwise opening it fails until clear_doom().
+  /// The last name is going away. True when it is open or held here: then the tracker is told to
+  /// keep it, and it is an orphan from now on. Otherwise opening it fails until clear_doom().
   bool doom(InodeId inode);
-  void clear_doom(InodeId inode);
+  /// Only the latter: nothing when it is in use.
+  void doom_unused(InodeId inode);
+  /// It stays; is_linked: and it has a name.
+  void clear_doom(InodeId inode, bool is_linked);
+  /// Somebody is about to use an inode that has just been looked up, so that it counts as open.
+  void hold(InodeId inode);
+  /// Shape: once for each hold(). True when the tracker keeps the inode alive for us and nobody has
+  /// it open or holds it any more.
+  [[nodiscard]] bool end_hold(InodeId inode);
+  bool is_in_use(InodeId inode) const;  ///< open or held
   /// A file that never had a name (O_TMPFILE).
   void set_orphan(InodeId inode);
   bool is_orphan(InodeId inode) const;
@@ -106,6 +115,7 @@ class InodeTable {
     std::uint32_t opens = 0;
     std::uint32_t writers = 0;
     std::uint32_t changes = 0;
+    std::uint32_t holds = 0;
     bool is_doomed = false;
     bool is_orphan = false;
     bool may_have_pages = false;
@@ -113,8 +123,12 @@ class InodeTable {
     InodeId parent;
     std::shared_ptr<OpenFile> file;
 
+    bool is_in_use() const { return opens > 0 || holds > 0; }
+    void doom_if_unused() {
+      if (!is_in_use()) is_doomed = lookups > 0;  // otherwise nobody can open it
+    }
     bool is_idle() const {
-      return lookups == 0 && opens == 0 && changes == 0 && file == nullptr && !is_doomed;
+      return lookups == 0 && !is_in_use() && changes == 0 && file == nullptr && !is_doomed;
     }
   };
   using Nodes = std::unordered_map<InodeId, Node>;

@@ -48,6 +48,51 @@ Task<void> lookup_task(Core* core, Reply reply, InodeId directory, std::string n
   }
 }
 
+namespace {
+
+/// Until an inode that a retry found has surely been used.
+Task<void> hold_for_a_while(Core* core, InodeId inode) {
+  const InodeHold hold(*core, inode);
+  const Result<void> waited = co_await core->env.timer.wait_for(StaleRetries::kTerm);
+  static_cast<void>(waited);
+}
+
+}  // namespace
+
+Task<void> lookup_again_task(Core* core, Reply reply, InodeId directory, std::string name) {
+  const Deadline deadline = core->metadata_deadline();
+  while (reply.is_open()) {
+    auto found = co_await core->volume.lookup(directory, name, deadline);
+    if (!found) {
+      reply.fail(found.error());
+      co_return;
+    }
+    if (!*found) {
+      answer_absent(*core, reply, directory, name);
+      co_return;
+    }
+    const InodeId inode = (*found)->inode;
+    if ((*found)->attributes.kind == wire::FileKind::directory) {
+      answer_entry(*core, reply, directory, name, **found);
+      co_return;
+    }
+    // Held first: then a removal that begins from now on asks us whether it is in use, and one that
+    // we have answered already is waited for.
+    const InodeHold hold(*core, inode);
+    core->launch(hold_for_a_while(core, inode));
+    auto record = co_await core->volume.get_inode(inode, true, deadline);
+    if (record) {
+      core->table.clear_doom(inode, record->attributes.nlink > 0);
+      answer_entry(*core, reply, directory, name, *record);
+      co_return;
+    }
+    if (record.error().code() != Errc::not_found) {
+      reply.fail(record.error());
+      co_return;
+    }
+  }
+}
+
 Task<void> lookup_inode_task(Core* core, Reply reply, InodeId inode) {
   auto record = co_await core->volume.get_inode(inode, false, core->metadata_deadline());
   if (record) {

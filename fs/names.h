@@ -24,6 +24,8 @@ class DirectoryChange {
 
 Task<void> lookup_task(Core* core, Reply reply, InodeId directory, std::string name);
 /// LOOKUP of "." (an inode by number) and ".." for file handles.
+/// For a caller that was told ESTALE: what it finds lives until it was used (StaleRetries).
+Task<void> lookup_again_task(Core* core, Reply reply, InodeId directory, std::string name);
 Task<void> lookup_inode_task(Core* core, Reply reply, InodeId inode);
 Task<void> lookup_parent_task(Core* core, Reply reply, InodeId directory);
 

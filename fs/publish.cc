@@ -183,9 +183,18 @@ bool is_private(const FileState& state) {
   return state.is_dirty && state.content.id.is_empty() && !state.sealed_as;
 }
 
+/// Somebody has opened it again, by way of /proc or by a name that was on its way out: whoever
+/// closes it last lets it go.
+bool is_kept_after_all(Core& core, InodeId inode) {
+  if (!core.table.is_in_use(inode)) return false;
+  core.table.set_orphan(inode);
+  return true;
+}
+
 /// The last handle on an unlinked file is closed. Other peers may have it open: then what it holds
 /// is published for them, and what was published before stays until the tracker releases it.
 Task<void> let_orphan_go(Core* core, std::shared_ptr<OpenFile> file) {
+  if (is_kept_after_all(*core, file->inode())) co_return;
   Result<void> published{};
   const FileState before = file->state();
   if (before.is_dirty && !is_private(before)) {
@@ -207,6 +216,7 @@ Task<void> let_orphan_go(Core* core, std::shared_ptr<OpenFile> file) {
     }
   }
   file->update([](FileState& changed) { changed = FileState{}; });
+  if (is_kept_after_all(*core, inode)) co_return;
   auto closed = co_await core->tracker.ask(wire::CloseOrphan{inode}, core->metadata_deadline());
   (void)closed;  // otherwise the tracker lets it go with the session
 }

@@ -42,7 +42,7 @@ class Removal {
   Removal(Core& core, const Target& target) : core_(core), inode_(target.inode) {
     const bool is_file = target.inode && target.kind != wire::FileKind::directory;
     if (!is_file) return;
-    keeps_open_ = core.table.opens(inode_) > 0;
+    keeps_open_ = core.table.is_in_use(inode_);
     if (target.may_be_last_name) {
       is_marked_ = true;
       keeps_open_ = core.table.doom(inode_);
@@ -57,11 +57,11 @@ class Removal {
     const wire::InodeRecord* record = reply == nullptr ? nullptr : record_in(*reply, inode_);
     const bool lives = reply == nullptr || (record != nullptr && record->attributes.nlink > 0);
     if (lives) {
-      if (is_marked_) core_.table.clear_doom(inode_);
+      if (is_marked_) core_.table.clear_doom(inode_, true);
       return;
     }
     // Its last handle may have been closed while the answer was on the way.
-    if (!keeps_open_ || core_.table.opens(inode_) > 0) return;
+    if (!keeps_open_ || core_.table.is_in_use(inode_)) return;
     core_.launch(after_close(&core_, core_.file_for(inode_), {true, false, true}));
   }
 

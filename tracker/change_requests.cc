@@ -380,6 +380,10 @@ void on_return_delegation(State& state, Session& session, Token token,
 void on_close_orphan(State& state, Session& session, Token token,
                      const wire::CloseOrphan& request) {
   state.store.remove_orphan(request.inode, session.id);
+  // It may be closed before the change that makes it an orphan is through.
+  for (const WorkId id : state.works.lockers(request.inode)) {
+    invalidation_of(*state.works.find(id))->still_open.erase({request.inode, session.id});
+  }
   if (state.delegations.holder(request.inode) == session.id) drop_delegation(state, request.inode);
   remove_if_forgotten(state, request.inode);
   state.reply(token, wire::Empty{});

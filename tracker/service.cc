@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "wire/codec.h"
 #include "wire/limits.h"
 
 namespace shoal::tracker {
@@ -22,6 +23,24 @@ constexpr Duration kInvalidateTime = wire::kLeaseTerm;
 constexpr Duration kBusyPause = std::chrono::milliseconds(5);
 // A connection that has not become a member's by then is closed.
 constexpr Duration kStrangerTime = wire::kHandshakeTime;
+// What Find answers stays far below the largest frame.
+constexpr std::size_t kMaxFoundBytes = wire::kMaxBodyBytes / 2;
+// Paths that the core looks at in one go: others wait meanwhile.
+constexpr std::size_t kDescribedAtOnce = 256;
+
+/// The next paths to ask the core about, taken out of the list.
+Describe take_some(std::deque<std::string>& paths) {
+  Describe some;
+  while (!paths.empty() && some.paths.size() < kDescribedAtOnce) {
+    some.paths.push_back(std::move(paths.front()));
+    paths.pop_front();
+  }
+  return some;
+}
+
+std::size_t encoded_bytes(const wire::Found& found) {
+  return wire::encode(wire::FindReply{{found}, false}).size();
+}
 
 }  // namespace
 
@@ -121,11 +140,18 @@ Task<Result<wire::FindReply>> Service::find(wire::RequestContext context, wire::
   if (!paths) co_return pass(std::move(paths));
   wire::FindReply reply;
   reply.is_truncated = paths->is_truncated;
-  for (std::string& path : paths->paths) {
-    auto resolved = co_await submit_and_wait(connection, wire::Resolve{std::move(path)});
-    if (!resolved && resolved.error().code() == Errc::not_found) continue;  // gone meanwhile
-    if (!resolved) co_return pass(std::move(resolved));
-    reply.found.push_back(std::move(std::get<wire::ResolveReply>(*resolved).found));
+  std::size_t bytes = 0;
+  while (!paths->paths.empty()) {
+    auto described = co_await submit_and_wait(connection, take_some(paths->paths));
+    if (!described) co_return pass(std::move(described));
+    for (wire::Found& found : std::get<wire::FindReply>(*described).found) {
+      bytes += encoded_bytes(found);
+      if (bytes > kMaxFoundBytes) {
+        reply.is_truncated = true;
+        co_return reply;
+      }
+      reply.found.push_back(std::move(found));
+    }
   }
   co_return reply;
 }
@@ -232,17 +258,19 @@ void Service::push(Push push) {
 Task<void> Service::send_event(Channel& channel, SessionId session, wire::Invalidate event) {
   const EventId id = event.event;
   const Deadline deadline = Deadline::after(timer_.clock(), kInvalidateTime);
-  auto reply = co_await channel.rpc.call(event, deadline);
-  while (!reply && reply.error().code() == Errc::busy && channel.rpc.is_open()) {
+  // What the peer asks after its answer it asks as one who has answered.
+  const auto take = [this, session, id](wire::InvalidateReply reply) {
+    submit_(EventAnswer{session, id, std::move(reply)});
+  };
+  Result<void> told = co_await channel.rpc.call_in_order(event, deadline, take);
+  while (!told && told.error().code() == Errc::busy && channel.rpc.is_open()) {
     auto waited = co_await timer_.wait_for(kBusyPause);
     if (!waited) co_return;
-    reply = co_await channel.rpc.call(event, deadline);
+    told = co_await channel.rpc.call_in_order(event, deadline, take);
   }
-  if (reply) {
-    submit_(EventAnswer{session, id, std::move(*reply)});
-  } else if (channel.rpc.is_open()) {
+  if (!told && channel.rpc.is_open()) {
     base::log_warning("a peer does not invalidate, resetting its connection peer={} error={}",
-                      channel.rpc.remote().short_hex(), reply.error().message());
+                      channel.rpc.remote().short_hex(), told.error().message());
     channel.rpc.close(true);
   }
 }

@@ -43,6 +43,7 @@ struct RpcChannel::Started {
   std::uint16_t type = 0;
   base::Signal answered;
   std::optional<RpcRouter::RawReply> answer;
+  OnAnswer on_answer;
 };
 
 struct RpcChannel::State {
@@ -209,6 +210,7 @@ void State::close(bool abruptly) {
 
 void State::settle(Started& call, RpcRouter::RawReply answer) {
   if (call.answer) return;
+  if (call.on_answer) call.on_answer(answer);
   call.answer.emplace(std::move(answer));
   call.answered.set();
 }
@@ -371,7 +373,8 @@ Task<RpcRouter::RawReply> RpcChannel::finish_raw(StartedCall call, Deadline dead
   co_return std::move(*call->answer);
 }
 
-Task<RpcRouter::RawReply> RpcChannel::call_raw(std::uint16_t type, Bytes body, Deadline deadline) {
+Task<RpcRouter::RawReply> RpcChannel::call_raw(std::uint16_t type, Bytes body, Deadline deadline,
+                                               OnAnswer on_answer) {
   const std::shared_ptr<State> state = state_;        // the channel may go while we wait
   while (state->is_open && !state->has_room_now()) {  // others may have been quicker
     Result<void> room = co_await base::with_deadline(state->timer, deadline, wait_for_room(state));
@@ -379,6 +382,7 @@ Task<RpcRouter::RawReply> RpcChannel::call_raw(std::uint16_t type, Bytes body, D
   }
   auto started = state->start(state, type, std::move(body));
   if (!started) co_return pass(std::move(started));
+  (*started)->on_answer = std::move(on_answer);
   RpcRouter::RawReply answer = co_await finish_raw(std::move(*started), deadline);
   co_return answer;
 }

@@ -78,6 +78,11 @@ class RpcChannel {
   template <class Request>
   Task<Result<WithPayload<typename Request::Reply>>> call_with_payload(Request request,
                                                                        Deadline deadline);
+  /// The same, but `take` gets the reply the moment it is read, before handlers of what came behind
+  /// it begin. Not called after an error.
+  template <class Request>
+  Task<Result<void>> call_in_order(Request request, Deadline deadline,
+                                   std::function<void(typename Request::Reply)> take);
 
   std::size_t requests_in_flight() const;
 
@@ -89,8 +94,11 @@ class RpcChannel {
   Result<StartedCall> start_raw(std::uint16_t type, Bytes body);
   /// The encoded answer. Errors: as call(). The channel may be gone before this returns.
   static Task<RpcRouter::RawReply> finish_raw(StartedCall started, Deadline deadline);
-  /// Both, after waiting until the queue has room.
-  Task<RpcRouter::RawReply> call_raw(std::uint16_t type, Bytes body, Deadline deadline);
+  /// Both, after waiting until the queue has room. on_answer, if any, is called as call_in_order()
+  /// says.
+  using OnAnswer = std::function<void(const RpcRouter::RawReply&)>;
+  Task<RpcRouter::RawReply> call_raw(std::uint16_t type, Bytes body, Deadline deadline,
+                                     OnAnswer on_answer = {});
 
   struct State;
 

@@ -58,6 +58,24 @@ Task<Result<typename Request::Reply>> RpcChannel::call(Request request, Deadline
 }
 
 template <class Request>
+Task<Result<void>> RpcChannel::call_in_order(Request request, Deadline deadline,
+                                             std::function<void(typename Request::Reply)> take) {
+  const auto decoded = std::make_shared<Result<void>>();
+  OnAnswer on_answer = [decoded, take = std::move(take)](const RpcRouter::RawReply& answer) {
+    if (!answer) return;
+    auto reply = decode<typename Request::Reply>(answer->message);
+    if (reply) {
+      take(std::move(*reply));
+    } else {
+      *decoded = pass(std::move(reply));
+    }
+  };
+  auto answer = co_await call_raw(Request::kType, encode(request), deadline, std::move(on_answer));
+  if (!answer) co_return pass(std::move(answer));
+  co_return *decoded;
+}
+
+template <class Request>
 Task<Result<WithPayload<typename Request::Reply>>> RpcChannel::call_with_payload(
     Request request, Deadline deadline) {
   auto answer = co_await call_raw(Request::kType, encode(request), deadline);

@@ -24,6 +24,8 @@ void lookup(fuse_req_t request, fuse_ino_t parent, const char* name_text) {
     core.launch(lookup_inode_task(&core, reply.park(), directory));
   } else if (name == "..") {
     core.launch(lookup_parent_task(&core, reply.park(), directory));
+  } else if (core.stale_retries.is_retrying(fuse_req_ctx(request)->pid, core.clock().steady())) {
+    core.launch(lookup_again_task(&core, reply.park(), directory, name));
   } else if (!answer_name_from_memory(core, reply, directory, name)) {
     core.launch(lookup_task(&core, reply.park(), directory, name));
   }

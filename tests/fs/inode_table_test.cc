@@ -88,8 +88,36 @@ TEST_F(InodeTableTest, a_file_that_is_closed_when_its_last_name_goes_cannot_be_o
   table_.add_lookup(kFile, kLater);
   EXPECT_FALSE(table_.doom(kFile));
   EXPECT_EQ(open(), nullptr);
-  table_.clear_doom(kFile);
+  table_.clear_doom(kFile, true);
   EXPECT_NE(open(), nullptr);
+}
+
+TEST_F(InodeTableTest, a_file_that_is_held_when_its_last_name_goes_can_still_be_opened) {
+  table_.add_lookup(kFile, kLater);
+  table_.hold(kFile);
+  EXPECT_TRUE(table_.doom(kFile));
+  EXPECT_NE(open(), nullptr);
+  table_.clear_doom(kFile, false);
+  EXPECT_FALSE(table_.end_hold(kFile)) << "it is open";
+  EXPECT_TRUE(table_.remove_open(kFile, false).was_orphan);
+}
+
+TEST_F(InodeTableTest, what_is_in_use_stays_open_to_all_until_it_is_doomed) {
+  auto file = open();
+  table_.doom_unused(kFile);
+  EXPECT_FALSE(table_.is_orphan(kFile));
+  EXPECT_NE(open(), nullptr);
+}
+
+TEST_F(InodeTableTest, a_held_file_that_nobody_opens_is_let_go_with_the_hold) {
+  table_.hold(kFile);
+  table_.hold(kFile);
+  EXPECT_TRUE(table_.doom(kFile));
+  open();
+  EXPECT_FALSE(table_.remove_open(kFile, false).was_orphan) << "it is held";
+  EXPECT_FALSE(table_.end_hold(kFile));
+  EXPECT_TRUE(table_.end_hold(kFile));
+  EXPECT_FALSE(table_.end_hold(kFile)) << "once is enough";
 }
 
 TEST_F(InodeTableTest, dooming_what_the_kernel_does_not_know_leaves_nothing_behind) {

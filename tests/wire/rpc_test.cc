@@ -206,6 +206,47 @@ TEST_F(RpcTest, a_handler_may_call_back) {
   EXPECT_EQ(reply->totals.files, 42u);
 }
 
+Task<void> ask_in_order(RpcChannel& channel, Deadline deadline, const int& begun, int* begun_then,
+                        std::optional<Result<void>>* outcome) {
+  auto told =
+      co_await channel.call_in_order(Lookup{InodeId(1), "x"}, deadline,
+                                     [&begun, begun_then](LookupReply) { *begun_then = begun; });
+  outcome->emplace(std::move(told));
+}
+
+TEST_F(RpcTest, an_answer_can_be_taken_before_the_requests_behind_it) {
+  connect_raw();
+  int begun_then = -1;
+  std::optional<Result<void>> outcome;
+  base::spawn(group_, ask_in_order(*server_, after(60s), service_.begun, &begun_then, &outcome));
+  const auto question = next_frame();
+  ASSERT_TRUE(question);
+  Frame answer;
+  answer.kind = FrameKind::reply;
+  answer.type = question->type;
+  answer.request = question->request;
+  answer.body = encode(LookupReply{});
+  world_.run(send(std::move(answer)));
+  world_.run(send(request_frame(1, Lookup{InodeId(1), "x"})));
+  ASSERT_TRUE(next_frame());
+  EXPECT_EQ(begun_then, 0);
+  EXPECT_EQ(service_.begun, 1);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(*outcome);
+}
+
+TEST_F(RpcTest, an_error_is_not_taken_for_an_answer) {
+  connect_raw();
+  int begun_then = -1;
+  std::optional<Result<void>> outcome;
+  base::spawn(group_, ask_in_order(*server_, after(1s), service_.begun, &begun_then, &outcome));
+  world_.run(pause(2s));
+  ASSERT_TRUE(outcome);
+  ASSERT_FALSE(*outcome);
+  EXPECT_EQ(outcome->error().code(), Errc::timed_out);
+  EXPECT_EQ(begun_then, -1);
+}
+
 TEST_F(RpcTest, errors_come_with_their_sentence) {
   connect_channels();
   const auto reply = call(Find{"no\nthing\x1b[31m", 1});
