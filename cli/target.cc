@@ -103,15 +103,16 @@ Result<std::vector<Target>> find_targets(const TargetQuery& query) {
   if (!named.empty()) return targets_of_named(named, query.wanted);
 
   std::vector<Target> targets;
-  std::string path = query.path;
-  if (path.empty()) {
-    std::error_code error;
-    path = std::filesystem::current_path(error).string();
-  }
-  const auto mount = mount_holding(current_mounts(), path);
-  if (mount && mount->is_shoal()) {
+  std::error_code error;
+  const std::string here = std::filesystem::current_path(error).string();
+  // A path in the swarm, such as /films/a.mkv, is in no mount: then it is the one we are in.
+  for (const std::string& path : {query.path, here}) {
+    if (path.empty()) continue;
+    const auto mount = mount_holding(current_mounts(), path);
+    if (!mount || !mount->is_shoal()) continue;
     const std::string dir = peer_dir_of_mount(mount->point);
     if (!dir.empty()) append(targets, targets_in(dir, query.wanted));
+    break;
   }
   const std::string lab = environment("SHOAL_LAB");
   if (!lab.empty()) append(targets, targets_in(lab, query.wanted));

@@ -25,8 +25,9 @@ enum class Wanted {
 
 struct TargetQuery {
   std::string dir;  ///< --dir, empty when not given: a peer's, a tracker's or a lab's folder
-  std::string
-      path;  ///< absolute: the path or mount point the verb is about; else the working directory
+  /// Absolute: the path or mount point the verb is about. When it is in no mount of a swarm, the
+  /// working directory counts instead.
+  std::string path;
   Wanted wanted = Wanted::anyone;
 };
 

@@ -218,6 +218,7 @@ class LabTest(unittest.TestCase):
         second = self.new_lab("second", peers=1, copies=1)
         pathlib.Path(first, "peer1/mnt/here").write_text("first")
         self.assertEqual(os.listdir(f"{second}/peer1/mnt"), [])
+        self.good("info", "/here", cwd=f"{first}/peer1/mnt")  # though the other was started last
         self.good("lab", "stop", "--dir", first)
         self.assert_nothing_runs(first)
         pathlib.Path(second, "peer1/mnt/there").write_text("second")
@@ -238,6 +239,31 @@ class LabTest(unittest.TestCase):
         self.good("lab", "kill", "1", "--dir", lab)
         self.assertIn("dead", self.good("umount", mount).stderr)
         self.assertEqual(mounts_below(lab), [])
+
+    def test_pid_files_that_lie_mislead_nobody(self):
+        lab = self.new_lab("lab", peers=1, copies=1)
+        pid = self.status(lab)["peers"][0]["pid"]
+        file = pathlib.Path(lab, "peer1/peerd.pid")
+        for lie in ("1\n", "999999\n", "no number", "", "-1\n"):
+            file.write_text(lie)
+            self.assertEqual(self.status(lab)["peers"][0]["pid"], pid, repr(lie))
+        file.unlink()
+        self.good("lab", "kill", "1", "--dir", lab)
+        self.assertFalse(self.status(lab)["peers"][0]["running"])
+        file.write_text(f"{os.getpid()}\n")
+        self.good("lab", "stop", "--dir", lab)
+        self.assert_nothing_runs(lab)
+
+    def test_a_lab_needs_the_daemons_programs(self):
+        alone = os.path.join(self.base, "bin", "shoal")
+        os.mkdir(os.path.dirname(alone))
+        shutil.copy(SHOAL, alone)
+        done = subprocess.run([alone, "lab", "start", "--peers", "1", "--dir", f"{self.base}/none"],
+                              env={**self.environment, "PATH": "/nowhere"}, check=False, text=True,
+                              capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 6, done.stderr)
+        self.assertIn("trackerd is neither in", done.stderr)
+        self.assertFalse(os.path.exists(f"{self.base}/none/peer1"))
 
     def test_a_start_that_fails_says_why_and_leaves_nothing_running(self):
         lab = os.path.join(self.base, "broken")
