@@ -69,8 +69,8 @@ bool step_lookup(State& state, Work& work, ReadWork& read, const wire::Lookup& r
   return answer(state, work, std::move(reply));
 }
 
-/// A change of the inode's bytes that has still to be applied, and whether this session has yet to
-/// answer its Invalidate.
+/// A change of the inode's bytes that has still to be applied, or the end of its last name, and
+/// whether this session has yet to answer its Invalidate.
 struct PendingData {
   std::optional<WorkId> work;
   bool is_asked = false;
@@ -80,9 +80,11 @@ PendingData pending_data(State& state, InodeId inode, SessionId session) {
   PendingData pending;
   for (const WorkId id : state.works.lockers(inode)) {
     const Invalidation& invalidation = *invalidation_of(*state.works.find(id));
-    const bool is_data = std::any_of(
-        invalidation.locked.inodes.begin(), invalidation.locked.inodes.end(),
-        [inode](const auto& touched) { return touched.inode == inode && touched.data; });
+    const bool is_data =
+        std::any_of(invalidation.locked.inodes.begin(), invalidation.locked.inodes.end(),
+                    [inode](const auto& touched) {
+                      return touched.inode == inode && (touched.data || touched.orphaned);
+                    });
     if (!is_data) continue;
     pending.work = id;
     pending.is_asked = pending.is_asked || invalidation.awaited.contains(session);

@@ -129,6 +129,36 @@ TEST_F(Watch, an_orphan_lives_for_whoever_says_it_is_open) {
   EXPECT_FALSE(a.get(file));
 }
 
+TEST_F(Watch, opening_waits_for_the_end_of_the_last_name_only_once_that_was_answered) {
+  const InodeId file = *a.create(kRootInode, "file");
+  TestPeer& c = rig.join("c");
+  for (TestPeer* peer : {&b, &c}) ASSERT_TRUE(peer->lookup(kRootInode, "file"));
+  b.answers = c.answers = false;
+  const Token token = a.send_change(wire::Unlink{kRootInode, "file", false});
+  EXPECT_TRUE(b.get(file, true)) << "has not answered: may still say that it is open";
+  b.answer_all();
+  const Token late = b.send(wire::GetInode{file, true});
+  EXPECT_FALSE(b.result<wire::GetInode>(late));
+  c.answer_all();
+  EXPECT_TRUE(a.change_result(token));
+  auto after = b.result<wire::GetInode>(late);
+  ASSERT_TRUE(after);
+  EXPECT_FALSE(*after) << "it is gone";
+}
+
+TEST_F(Watch, an_orphan_that_is_closed_before_the_change_is_through_does_not_stay) {
+  const InodeId file = *a.create(kRootInode, "file");
+  TestPeer& c = rig.join("c");
+  for (TestPeer* peer : {&b, &c}) ASSERT_TRUE(peer->lookup(kRootInode, "file"));
+  b.open_files = {file};
+  c.answers = false;
+  const Token token = a.send_change(wire::Unlink{kRootInode, "file", false});
+  ASSERT_TRUE(b.call(wire::CloseOrphan{file}));
+  c.answer_all();
+  EXPECT_TRUE(a.change_result(token));
+  EXPECT_FALSE(a.get(file));
+}
+
 TEST_F(Watch, changes_of_the_same_name_at_once_are_applied_one_after_the_other) {
   TestPeer& c = rig.join("c");
   for (TestPeer* peer : {&a, &b, &c}) ASSERT_TRUE(peer->lookup(kRootInode, "name"));
