@@ -51,12 +51,21 @@ InodeHold::~InodeHold() {
   core_.launch(after_close(&core_, core_.file_for(inode_), {true, false, true}));
 }
 
+Task<Result<wire::InodeRecord>> get_held_inode(Core* core, InodeId inode, Deadline deadline) {
+  const bool was_doomed = core->table.is_doomed(inode);
+  auto record = co_await core->volume.get_inode(inode, true, deadline);
+  if (!record || !was_doomed) co_return record;
+  // The question may have overtaken our answer, and then was told of the inode as it was before.
+  auto again = co_await core->volume.get_inode(inode, true, deadline);
+  co_return again;
+}
+
 Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags) {
   const Deadline deadline = core->metadata_deadline();
   // Counts as open from here on, for those who ask. Waits until a removal that we have answered
   // already is through, so that a doomed inode is gone or safe.
   const InodeHold hold(*core, inode);
-  auto record = co_await core->volume.get_inode(inode, true, deadline);
+  auto record = co_await get_held_inode(core, inode, deadline);
   if (!record) {
     // Not ENOENT: with ESTALE the kernel looks the path up again, and finds what is there now.
     const bool is_gone = record.error().code() == Errc::not_found;

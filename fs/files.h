@@ -31,6 +31,9 @@ class [[nodiscard]] InodeHold {
   InodeId inode_;
 };
 
+/// The record of an inode that is held, once a removal that was answered before is through.
+Task<Result<wire::InodeRecord>> get_held_inode(Core* core, InodeId inode, Deadline deadline);
+
 /// Open when the record is not in memory, or the open cuts the file or is for writing only.
 Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags);
 /// close(2) of a file with unpublished bytes.

@@ -154,6 +154,12 @@ void InodeTable::doom_unused(InodeId inode) {
   if (found != nodes_.end()) found->second.doom_if_unused();
 }
 
+bool InodeTable::is_doomed(InodeId inode) const {
+  const base::MutexLock lock(mutex_);
+  const Node* node = find(inode);
+  return node != nullptr && node->is_doomed;
+}
+
 void InodeTable::clear_doom(InodeId inode, bool is_linked) {
   const base::MutexLock lock(mutex_);
   const auto found = nodes_.find(inode);

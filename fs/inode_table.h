@@ -65,6 +65,7 @@ class InodeTable {
   bool doom(InodeId inode);
   /// Only the latter: nothing when it is in use.
   void doom_unused(InodeId inode);
+  bool is_doomed(InodeId inode) const;
   /// It stays; is_linked: and it has a name.
   void clear_doom(InodeId inode, bool is_linked);
   /// Somebody is about to use an inode that has just been looked up, so that it counts as open.

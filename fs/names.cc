@@ -80,7 +80,7 @@ Task<void> lookup_again_task(Core* core, Reply reply, InodeId directory, std::st
     // we have answered already is waited for.
     const InodeHold hold(*core, inode);
     core->launch(hold_for_a_while(core, inode));
-    auto record = co_await core->volume.get_inode(inode, true, deadline);
+    auto record = co_await get_held_inode(core, inode, deadline);
     if (record) {
       core->table.clear_doom(inode, record->attributes.nlink > 0);
       answer_entry(*core, reply, directory, name, *record);
