@@ -42,8 +42,8 @@ class BlobStore {
   virtual Result<void> set_role(InodeId inode, Role role) = 0;
   /// Forgets the inode's blob; its file goes when the last user lets go of it. No-op without one.
   virtual Result<void> remove(InodeId inode) = 0;
-  /// Removes the inode's blob if it holds that content, is not being written, and nobody uses it at
-  /// this moment: nobody can begin to write to what has gone. Whether it did.
+  /// Removes the inode's blob if it holds that content, is not being written or unpublished, and
+  /// nobody uses it at this moment: nobody can begin to write to what has gone. Whether it did.
   virtual Result<bool> remove_unused(InodeId inode, const ContentId& content) = 0;
 
   /// Every blob, for announcing after a start and for status. Shape: called without locks held.

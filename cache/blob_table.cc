@@ -212,7 +212,7 @@ Result<bool> BlobTable::remove_unused(InodeId inode, const ContentId& content) {
     if (found == entries_.end()) return false;
     record = found->second.record;
     const bool is_it = record.state != BlobState::working && record.shape.content == content;
-    if (!is_it || is_in_use(found->second)) return false;
+    if (!is_it || is_unpublished(record) || is_in_use(found->second)) return false;
     blob = take_out(inode);
   }
   blob.reset();

@@ -105,16 +105,17 @@ LabState look_at_lab(const Lab& lab) {
   state.lab = lab;
   state.tracker = lab.tracker().process();
   state.tracker_endpoint = first_line(lab.tracker().dir + "/endpoint");
+  // Peers first: a daemon that is asked tells the tracker what it has not told yet.
+  const std::vector<Mount> mounts = current_mounts();
+  for (const LabDaemon& peer : lab.peers()) state.peers.push_back(look_at_peer(peer, mounts));
   if (state.tracker) {
     auto client = Client::connect(lab.tracker().control_socket());
     auto status = client ? client->status() : Result<wire::StatusReply>(pass(client));
     if (status) state.swarm = std::move(*status);
   }
-  const std::vector<Mount> mounts = current_mounts();
-  for (const LabDaemon& peer : lab.peers()) {
-    state.peers.push_back(look_at_peer(peer, mounts));
-    const wire::Member* member = member_of(state, peer.name);
-    state.peers.back().is_online = member != nullptr && member->online;
+  for (LabPeerState& peer : state.peers) {
+    const wire::Member* member = member_of(state, peer.daemon.name);
+    peer.is_online = member != nullptr && member->online;
   }
   return state;
 }

@@ -44,8 +44,7 @@ bool keep_times_here(Core& core, OpenFile& file, AttributeChange& change) {
   return is_empty(change);
 }
 
-Task<Result<void>> send_attributes(Core* core, InodeId inode, AttributeChange change,
-                                   Deadline deadline) {
+wire::SetAttributes operation_of(InodeId inode, const AttributeChange& change) {
   wire::SetAttributes set;
   set.inode = inode;
   set.mode = change.mode;
@@ -53,11 +52,14 @@ Task<Result<void>> send_attributes(Core* core, InodeId inode, AttributeChange ch
   set.gid = change.gid;
   set.atime = change.atime;
   set.mtime = change.mtime;
-  std::vector<wire::Operation> operations;
-  operations.push_back(operation_now(*core, std::move(set)));
-  auto replies =
-      co_await core->volume.mutate(std::move(operations), Touches{{}, {inode}}, {}, deadline);
-  if (!replies) co_return pass(std::move(replies));
+  return set;
+}
+
+Task<Result<void>> send_attributes(Core* core, InodeId inode, AttributeChange change,
+                                   Deadline deadline) {
+  auto reply = co_await core->volume.change(operation_now(*core, operation_of(inode, change)),
+                                            Touches{{}, {inode}}, {}, deadline);
+  if (!reply) co_return pass(std::move(reply));
   co_return Result<void>{};
 }
 
@@ -82,6 +84,19 @@ Task<void> get_attributes_task(Core* core, Reply reply, InodeId inode) {
   } else {
     fail_for_inode(reply, record.error());
   }
+}
+
+bool set_attributes_here(Core& core, Reply& reply, InodeId inode, const AttributeChange& change) {
+  // A file in use may have times of its own, and a publish under way takes them along.
+  if (change.size || is_empty(change) || core.table.find_file(inode)) return false;
+  const auto outcome = core.volume.change_here(operation_now(core, operation_of(inode, change)));
+  if (!outcome) return false;
+  if (!*outcome) {
+    fail_for_inode(reply, outcome->error());
+  } else if (!answer_attributes_from_memory(core, reply, inode)) {
+    answer_attributes(core, reply, (*outcome)->records.front());
+  }
+  return true;
 }
 
 Task<void> set_attributes_task(Core* core, Reply reply, InodeId inode, AttributeChange change) {

@@ -19,6 +19,9 @@ struct AttributeChange {
   std::optional<std::int64_t> atime;
   std::optional<std::int64_t> mtime;
 };
+/// Under our delegation of the directory, without waiting for anybody. False, and nothing is
+/// answered: the task has to do it. Thread: any.
+bool set_attributes_here(Core& core, Reply& reply, InodeId inode, const AttributeChange& change);
 Task<void> set_attributes_task(Core* core, Reply reply, InodeId inode, AttributeChange change);
 
 Task<void> readlink_task(Core* core, Reply reply, InodeId inode);

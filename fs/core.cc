@@ -3,21 +3,57 @@
 
 #include <asio/post.hpp>
 
+#include "base/check.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "fs/events.h"
 #include "fs/interrupts.h"
 #include "wire/limits.h"
 
 namespace shoal::fs {
-Core::Core(Parts parts, MountOptions mount_options, TrackerPort& port)
+namespace {
+
+std::unique_ptr<Journal> memory_journal() {
+  auto journal = Journal::open("");
+  CHECK(journal.has_value());
+  return std::move(*journal);
+}
+
+}  // namespace
+
+Core::Core(Parts parts, MountOptions mount_options, TrackerPort& port,
+           std::unique_ptr<Journal> journal)
     : env(parts),
       options(std::move(mount_options)),
       tracker(port),
-      volume(port, parts.timer.clock()),
-      notifier(parts.loop.get_executor(), parts.timer),
       group(parts.loop.get_executor()),
+      outbox(parts.loop, parts.timer, parts.pool, port,
+             journal ? std::move(journal) : memory_journal()),
+      volume(port, options.delegation ? &outbox : nullptr, parts.timer.clock()),
+      notifier(parts.loop.get_executor(), parts.timer),
       interrupts(std::make_unique<Interrupts>()),
-      allocating_(parts.loop.get_executor()) {}
+      allocating_(parts.loop.get_executor()) {
+  outbox.on_refused = [this](const wire::Operation& operation, const wire::OperationReply& reply) {
+    on_refused(operation, reply);
+  };
+  launch(outbox.run());
+}
 
 Core::~Core() = default;
+
+/// A program was told of a change that did not take place, or not under the name it gave.
+void Core::on_refused(const wire::Operation& operation, const wire::OperationReply& reply) {
+  static base::Counter& conflicts = base::counter("shoal_journal_conflicts_total");
+  conflicts.add();
+  if (!reply.renamed_to.empty()) {
+    base::log_warning("others used a name meanwhile; what was made here is kept as name={}",
+                      base::printable(reply.renamed_to));
+    return;
+  }
+  base::log_error("the tracker did not take a change that was made here number={} reason=\"{}\"",
+                  operation.journal, Error(*reply.error, reply.context).message());
+  if (!operation.detached) void_caches(*this, false);
+}
 
 std::int64_t Core::wall_nanoseconds() const { return clock().wall().time_since_epoch().count(); }
 
@@ -32,20 +68,52 @@ void Core::launch(Task<void> task) {
   });
 }
 
-Task<Result<InodeId>> Core::allocate_inode(Deadline deadline) {
+std::optional<InodeId> Core::take_inode() {
+  constexpr std::uint64_t kFew = wire::kInodeRange / 4;
+  std::optional<InodeId> taken;
+  bool refills = false;
+  {
+    const base::MutexLock lock(inodes_mutex_);
+    if (inodes_.left == 0) inodes_ = std::exchange(spare_inodes_, {});
+    if (inodes_.left > 0) {
+      taken = InodeId(inodes_.next++);
+      --inodes_.left;
+    }
+    refills = inodes_.left < kFew && spare_inodes_.left == 0 && !is_refilling_;
+    if (refills) is_refilling_ = true;
+  }
+  if (refills) launch(refill_inodes());
+  return taken;
+}
+
+Task<void> Core::refill_inodes() {
+  const Result<void> fetched = co_await fetch_inodes(metadata_deadline());
+  if (!fetched) base::log_debug("no inode numbers yet reason={}", fetched.error().message());
+  const base::MutexLock lock(inodes_mutex_);
+  is_refilling_ = false;
+}
+
+Task<Result<void>> Core::fetch_inodes(Deadline deadline) {
   auto guard = co_await allocating_.lock();
   if (!guard) co_return pass(std::move(guard));
-  if (inodes_left_ == 0) {
-    auto range = co_await tracker.ask(wire::AllocateInodes{}, deadline);
-    if (!range) co_return pass(std::move(range));
-    if (range->count == 0) co_return fail(Errc::no_space, "the tracker gave no inode numbers");
-    next_inode_ = range->first;
-    inodes_left_ = range->count;
+  {
+    const base::MutexLock lock(inodes_mutex_);
+    if (spare_inodes_.left > 0) co_return Result<void>{};
   }
-  const InodeId inode = next_inode_;
-  next_inode_ = InodeId(inode.value() + 1);
-  --inodes_left_;
-  co_return inode;
+  auto range = co_await tracker.ask(wire::AllocateInodes{}, deadline);
+  if (!range) co_return pass(std::move(range));
+  if (range->count == 0) co_return fail(Errc::no_space, "the tracker gave no inode numbers");
+  const base::MutexLock lock(inodes_mutex_);
+  spare_inodes_ = {range->first.value(), range->count};
+  co_return Result<void>{};
+}
+
+Task<Result<InodeId>> Core::allocate_inode(Deadline deadline) {
+  for (;;) {
+    if (const auto taken = take_inode()) co_return *taken;
+    const Result<void> fetched = co_await fetch_inodes(deadline);
+    if (!fetched) co_return pass(fetched);
+  }
 }
 
 std::shared_ptr<OpenFile> Core::file_for(InodeId inode) {

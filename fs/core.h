@@ -5,12 +5,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "base/task.h"
 #include "fs/file_system.h"
 #include "fs/inode_table.h"
 #include "fs/notifier.h"
 #include "fs/open_file.h"
+#include "fs/outbox.h"
 #include "fs/reply_gate.h"
 #include "fs/stale_retries.h"
 #include "fs/volume.h"
@@ -28,25 +31,35 @@ struct Parts {
   cache::BlobSource& source;
 };
 
+/// A content that the tracker took as an inode's, while the blob may say that nobody knows of it.
+struct PublishedBlob {
+  InodeId inode;
+  ContentId content;
+};
+
 /// What all parts of one mount share. Owner: the FileSystem. Requests and tasks keep plain pointers
 /// to it: the workers have been joined and the tasks have ended before it goes.
 struct Core {
-  Core(Parts parts, MountOptions mount_options, TrackerPort& port);
+  Core(Parts parts, MountOptions mount_options, TrackerPort& port,
+       std::unique_ptr<Journal> journal = nullptr);
   ~Core();
 
   Parts env;
   const MountOptions options;
   TrackerPort& tracker;
+  TaskGroup group;
+  Outbox outbox;
   Volume volume;
   InodeTable table;
   ReplyGate gate;
   Notifier notifier;
-  TaskGroup group;
   std::unique_ptr<Interrupts> interrupts;
   StaleRetries stale_retries;
   std::atomic<std::uint64_t> prefetches{0};        ///< readahead tasks under way
   std::atomic<Duration::rep> store_full_until{0};  ///< steady; see read_aside.h
-  unsigned kernel_minor = 0;                       ///< of the FUSE protocol; set before on_init
+  std::vector<PublishedBlob> published;            ///< to be noted in the store; the loop's
+  bool is_noting_published = false;
+  unsigned kernel_minor = 0;      ///< of the FUSE protocol; set before on_init
   std::function<void()> on_init;  ///< called by a worker when the kernel has said hello
 
   const Clock& clock() const { return env.timer.clock(); }
@@ -59,8 +72,10 @@ struct Core {
   /// Starts a task on the loop; dropped when the mount is ending. Thread: any.
   void launch(Task<void> task);
 
-  /// The next inode number of this peer's range. Thread: the loop.
+  /// The next inode number of this peer's ranges. Thread: the loop.
   Task<Result<InodeId>> allocate_inode(Deadline deadline);
+  /// The same without waiting; nullopt when none is at hand. Thread: any.
+  std::optional<InodeId> take_inode();
 
   /// The file object of an inode, made when there is none. Thread: any.
   std::shared_ptr<OpenFile> file_for(InodeId inode);
@@ -73,8 +88,19 @@ struct Core {
   void apply_local(wire::InodeRecord& record) const;
 
  private:
-  InodeId next_inode_;
-  std::uint64_t inodes_left_ = 0;
+  /// Numbers that the tracker has handed out and nobody has used.
+  struct InodeRange {
+    std::uint64_t next = 0;
+    std::uint64_t left = 0;
+  };
+  void on_refused(const wire::Operation& operation, const wire::OperationReply& reply);
+  Task<Result<void>> fetch_inodes(Deadline deadline);
+  Task<void> refill_inodes();
+
+  base::Mutex inodes_mutex_;
+  InodeRange inodes_ GUARDED_BY(inodes_mutex_);
+  InodeRange spare_inodes_ GUARDED_BY(inodes_mutex_);
+  bool is_refilling_ GUARDED_BY(inodes_mutex_) = false;
   base::AsyncMutex allocating_;
 };
 

@@ -131,9 +131,7 @@ wire::RecallReply tell(const FileState& state) {
   return reply;
 }
 
-}  // namespace
-
-Task<Result<wire::RecallReply>> recall(Core* core, wire::Recall event) {
+Task<Result<wire::RecallReply>> recall_file(Core* core, wire::Recall event) {
   const std::shared_ptr<OpenFile> file = core->table.find_file(event.inode);
   if (!file) co_return wire::RecallReply{};
   FileState seen = file->state();
@@ -179,7 +177,7 @@ Task<Result<wire::RecallReply>> recall(Core* core, wire::Recall event) {
     }
   }
   if (!event.publish) co_return tell(file->state());
-  Result<void> published = co_await publish_locked(core, file, {core->options.sync, true});
+  Result<void> published = co_await publish_locked(core, file, {core->options.sync, true, true});
   if (!published) {
     base::log_warning("a recalled file could not be published inode={} reason={}", event.inode,
                       published.error().message());
@@ -188,17 +186,40 @@ Task<Result<wire::RecallReply>> recall(Core* core, wire::Recall event) {
   co_return wire::RecallReply{};
 }
 
+}  // namespace
+
+Task<Result<wire::RecallReply>> recall(Core* core, wire::Recall event) {
+  if (core->volume.is_delegated(event.inode)) {
+    wire::RecallReply reply;
+    reply.held = !event.publish;
+    if (event.publish) (void)core->volume.give_up(event.inode);
+    Result<void> settled = co_await core->volume.settle(core->metadata_deadline());
+    if (!settled) co_return pass(std::move(settled));
+    co_return reply;
+  }
+  // A directory that is being granted is not: the answer that says so is on its way.
+  if (event.publish) (void)core->volume.give_up(event.inode);
+  auto reply = co_await recall_file(core, event);
+  if (!reply) co_return reply;
+  Result<void> settled = co_await core->volume.settle(core->metadata_deadline());
+  if (!settled) co_return pass(std::move(settled));
+  co_return reply;
+}
+
 std::vector<wire::Reclaim> reclaims(const Core& core) {
   std::vector<wire::Reclaim> all;
   for (const std::shared_ptr<OpenFile>& file : core.table.files()) {
     const FileState state = file->state();
     if (state.is_dirty && state.is_delegated) all.push_back({file->inode(), state.version});
   }
+  for (const InodeId directory : core.volume.delegated_directories()) {
+    all.push_back({directory, 0});
+  }
   return all;
 }
 
 void void_caches(Core& core, bool session_lost) {
-  core.gate.exclusively([&] { core.volume.drop_all(); });
+  core.gate.exclusively([&] { core.volume.drop_all(session_lost); });
   if (session_lost) {
     for (const std::shared_ptr<OpenFile>& file : core.table.files()) {
       file->update([](FileState& state) { state.is_delegated = false; });

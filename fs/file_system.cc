@@ -16,14 +16,17 @@ namespace shoal::fs {
 namespace {
 
 constexpr std::chrono::seconds kInitTime{20};
+/// So long a mount waits for what an earlier daemon left to be published, before it shows names.
+constexpr std::chrono::seconds kRecoveryTime{10};
 /// How long a lazily detached mount may still be served for those who have files open.
 constexpr std::chrono::seconds kLazyTime{2};
 
 class MountedFileSystem final : public FileSystem {
  public:
-  MountedFileSystem(Parts parts, std::unique_ptr<TrackerPort> port, MountOptions options)
+  MountedFileSystem(Parts parts, std::unique_ptr<TrackerPort> port, MountOptions options,
+                    std::unique_ptr<Journal> journal)
       : port_(std::move(port)),
-        core_(parts, std::move(options), *port_),
+        core_(parts, std::move(options), *port_, std::move(journal)),
         initialised_(parts.loop.get_executor()),
         gone_(parts.loop.get_executor()) {}
 
@@ -41,6 +44,9 @@ class MountedFileSystem final : public FileSystem {
   void caches_void(bool session_lost) override { void_caches(core_, session_lost); }
   void connected() override {}
 
+  Task<Result<void>> settle(Deadline deadline) override {
+    return base::with_deadline(core_.env.timer, deadline, publish_closed(&core_));
+  }
   Task<Result<void>> unmount(bool lazy) override;
   bool is_mounted() const override { return !gone_.is_set(); }
   Task<Result<void>> wait_unmounted() override {
@@ -63,6 +69,17 @@ class MountedFileSystem final : public FileSystem {
 Task<Result<void>> MountedFileSystem::begin() {
   Loop& loop = core_.env.loop;
   core_.on_init = [this, &loop] { asio::post(loop, [this] { initialised_.set(); }); };
+  // What an earlier daemon left in the journal was seen by its programs: nobody sees less now.
+  Result<void> settled = co_await core_.volume.settle(core_.metadata_deadline());
+  if (!settled)
+    co_return fail(settled.error().code(), "the journal of an earlier run: {}",
+                   settled.error().message());
+  co_await recover_unpublished(&core_);
+  settled = co_await settle(Deadline::after(core_.clock(), kRecoveryTime));
+  if (!settled) {
+    base::log_warning("what an earlier run left unpublished is published later reason=\"{}\"",
+                      settled.error().message());
+  }
   auto mount = co_await core_.env.pool.run([this] { return Mount::open(core_); });
   if (!mount) co_return pass(std::move(mount));
   mount_ = std::move(*mount);
@@ -115,6 +132,7 @@ Task<Result<void>> MountedFileSystem::unmount(bool lazy) {
   }
   // What was written since, up to the moment the mount went.
   published = co_await publish_all(&core_);
+  co_await note_all_published(&core_);
   co_await end_tasks();
   co_await core_.env.pool.run([this] { mount_.reset(); });
   co_return Result<void>{};
@@ -125,7 +143,10 @@ Task<Result<void>> MountedFileSystem::unmount(bool lazy) {
 Task<Result<std::unique_ptr<FileSystem>>> mount_with(Parts parts,
                                                      std::unique_ptr<TrackerPort> tracker,
                                                      MountOptions options) {
-  auto made = std::make_unique<MountedFileSystem>(parts, std::move(tracker), std::move(options));
+  auto journal = co_await parts.pool.run([path = options.journal] { return Journal::open(path); });
+  if (!journal) co_return pass(std::move(journal));
+  auto made = std::make_unique<MountedFileSystem>(parts, std::move(tracker), std::move(options),
+                                                  std::move(*journal));
   Result<void> begun = co_await made->begin();
   if (!begun) co_return pass(std::move(begun));
   co_return std::unique_ptr<FileSystem>(std::move(made));

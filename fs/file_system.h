@@ -23,6 +23,7 @@ struct MountOptions {
   /// root; for an ordinary user it needs user_allow_other in /etc/fuse.conf.
   bool allow_other = false;
   bool sync = false;                                ///< every close is an fsync
+  bool delegation = true;                           ///< off: every change waits for the tracker
   Duration read_budget = std::chrono::seconds(10);  ///< then a read that nobody can serve is EIO
   unsigned workers = 4;               ///< FUSE threads; none ever waits for the network
   std::uint64_t max_dirty_bytes = 0;  ///< 0: no bound but the store's
@@ -53,6 +54,10 @@ class FileSystem {
   virtual std::vector<wire::Reclaim> reclaims() = 0;
   virtual void caches_void(bool session_lost) = 0;
   virtual void connected() = 0;
+
+  /// Returns when the tracker has answered what programs here have done so far; files that are open
+  /// for writing may have more. Errors: timed_out, those of publishing.
+  virtual Task<Result<void>> settle(Deadline deadline) = 0;
 
   /// Publishes what is unsent, unmounts, ends the workers and the notifier. With lazy the mount
   /// point is detached even while files are open. Errors: busy; then nothing has changed.

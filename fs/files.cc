@@ -65,7 +65,11 @@ Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags) {
   // Counts as open from here on, for those who ask. Waits until a removal that we have answered
   // already is through, so that a doomed inode is gone or safe.
   const InodeHold hold(*core, inode);
-  auto record = co_await get_held_inode(core, inode, deadline);
+  Result<wire::InodeRecord> record = fail(Errc::not_found, "not in memory");
+  if (core->volume.covers(inode)) {
+    if (auto known = core->volume.find_inode(inode)) record = std::move(*known);
+  }
+  if (!record) record = co_await get_held_inode(core, inode, deadline);
   if (!record) {
     // Not ENOENT: with ESTALE the kernel looks the path up again, and finds what is there now.
     const bool is_gone = record.error().code() == Errc::not_found;

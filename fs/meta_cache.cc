@@ -60,19 +60,24 @@ bool MetaCache::is_poisoned(Ticket ticket, const NameRef& ref) const {
 
 bool MetaCache::put_record(Ticket ticket, const wire::InodeRecord& record) {
   if (!record.cacheable || is_poisoned(ticket, record.inode)) return false;
+  if (pinned_inodes_.contains(record.inode)) return find_inode(record.inode) != nullptr;
   if (Inode* known = find_inode(record.inode)) {
     if (!record.has_xattrs) known->xattrs.reset();
     known->record = record;
     return true;
   }
-  young_.emplace(record.inode, Inode{record, nullptr});
+  young_.emplace(record.inode, Inode{record, nullptr, {}});
   trim();
   return true;
 }
 
-void MetaCache::set_name(Directory& directory, const std::string& name, Name value) {
-  const auto [place, is_new] = directory.names.insert_or_assign(name, value);
+void MetaCache::set_name(InodeId inode, Directory& directory, const std::string& name, Name value) {
+  const auto [place, is_new] = directory.names.try_emplace(name);
   if (is_new) ++name_count_;
+  if (place->second.inode) --directory.present;
+  if (value.inode) ++directory.present;
+  place->second = value;
+  if (Inode* named = value.inode ? find_inode(value.inode) : nullptr) named->home = inode;
   directory.unsure.erase(name);
   directory.listing.reset();
 }
@@ -80,7 +85,11 @@ void MetaCache::set_name(Directory& directory, const std::string& name, Name val
 void MetaCache::drop_name(const NameRef& ref) {
   Directory* directory = find_directory(ref.directory);
   if (directory == nullptr) return;
-  if (directory->names.erase(ref.name) > 0) --name_count_;
+  if (const auto known = directory->names.find(ref.name); known != directory->names.end()) {
+    if (known->second.inode) --directory->present;
+    directory->names.erase(known);
+    --name_count_;
+  }
   directory->listing.reset();
   if (!directory->is_complete) return;
   directory->unsure.insert(ref.name);
@@ -92,7 +101,7 @@ void MetaCache::drop_name(const NameRef& ref) {
 
 void MetaCache::put_name(Ticket ticket, const NameRef& ref, InodeId inode, wire::FileKind kind) {
   if (is_poisoned(ticket, ref)) return;
-  set_name(directory_for(ref.directory), ref.name, {inode, kind});
+  set_name(ref.directory, directory_for(ref.directory), ref.name, {inode, kind});
   trim();
 }
 
@@ -100,7 +109,7 @@ void MetaCache::put_own_name(Ticket ticket, const NameRef& ref, InodeId inode,
                              wire::FileKind kind) {
   Directory* directory = find_directory(ref.directory);
   if (directory == nullptr || is_poisoned(ticket, ref)) return;
-  set_name(*directory, ref.name, {inode, kind});
+  set_name(ref.directory, *directory, ref.name, {inode, kind});
   trim();
 }
 
@@ -110,7 +119,8 @@ void MetaCache::put_listing(Ticket ticket, InodeId inode, const Listing& listing
   Directory& directory = directory_for(inode);
   for (const NameEntry& entry : listing) {
     const NameRef ref{inode, entry.name};
-    if (!is_poisoned(ticket, ref)) set_name(directory, entry.name, {entry.inode, entry.kind});
+    if (is_poisoned(ticket, ref)) continue;
+    set_name(inode, directory, entry.name, {entry.inode, entry.kind});
   }
   directory.is_complete = true;
   directory.unsure.clear();
@@ -128,6 +138,49 @@ void MetaCache::put_listing(Ticket ticket, InodeId inode, const Listing& listing
 void MetaCache::put_xattrs(Ticket ticket, InodeId inode, std::shared_ptr<const XattrList> xattrs) {
   if (is_poisoned(ticket, inode)) return;
   if (Inode* known = find_inode(inode)) known->xattrs = std::move(xattrs);
+}
+
+void MetaCache::apply(const Effect& effect) {
+  Touches touches{{}, effect.gone};
+  for (const auto& [ref, name] : effect.names) touches.names.push_back(ref);
+  for (const wire::InodeRecord& record : effect.records) touches.inodes.push_back(record.inode);
+  for (auto& [ticket, transit] : transits_) poison(transit, touches);
+  for (const InodeId inode : effect.gone) {
+    drop_record(inode);
+    drop_directory(inode);
+  }
+  for (const wire::InodeRecord& record : effect.records) {
+    if (tainted_.all || tainted_.inodes.contains(record.inode)) {
+      drop_record(record.inode);
+    } else if (Inode* known = find_inode(record.inode)) {
+      known->record = record;
+    } else {
+      young_.emplace(record.inode, Inode{record, nullptr, {}});
+    }
+  }
+  for (const auto& [ref, name] : effect.names) {
+    if (tainted_.all || tainted_.names.contains(ref)) {
+      drop_name(ref);
+    } else {
+      set_name(ref.directory, directory_for(ref.directory), ref.name, name);
+    }
+  }
+  if (effect.fresh && !tainted_.all) directory_for(effect.fresh).is_complete = true;
+  trim();
+}
+
+void MetaCache::pin(const Touches& touches) {
+  for (const InodeId inode : touches.inodes) ++pinned_inodes_[inode];
+  for (const NameRef& ref : touches.names) ++pinned_directories_[ref.directory];
+}
+
+void MetaCache::unpin(const Touches& touches) {
+  const auto release = [](auto& pinned, InodeId inode) {
+    const auto found = pinned.find(inode);
+    if (found != pinned.end() && --found->second == 0) pinned.erase(found);
+  };
+  for (const InodeId inode : touches.inodes) release(pinned_inodes_, inode);
+  for (const NameRef& ref : touches.names) release(pinned_directories_, ref.directory);
 }
 
 std::optional<MetaCache::Name> MetaCache::find_name(InodeId directory, std::string_view name) {
@@ -172,6 +225,16 @@ std::shared_ptr<const Listing> MetaCache::find_listing(InodeId inode) {
   return known->listing;
 }
 
+bool MetaCache::is_empty(InodeId directory) {
+  const Directory* known = find_directory(directory);
+  return known != nullptr && known->is_complete && known->unsure.empty() && known->present == 0;
+}
+
+InodeId MetaCache::home(InodeId inode) {
+  const Inode* known = find_inode(inode);
+  return known == nullptr ? InodeId{} : known->home;
+}
+
 std::optional<NameRef> MetaCache::find_any_name(InodeId inode) const {
   for (const auto& [directory, known] : directories_) {
     for (const auto& [name, value] : known.names) {
@@ -193,8 +256,12 @@ void MetaCache::forget_name(InodeId directory, const std::string& name) {
 }
 
 void MetaCache::forget_inode(InodeId inode) {
-  for (auto& [ticket, transit] : transits_) transit.inodes.insert(inode);
+  doubt(inode);
   drop_record(inode);
+}
+
+void MetaCache::doubt(InodeId inode) {
+  for (auto& [ticket, transit] : transits_) transit.inodes.insert(inode);
 }
 
 void MetaCache::drop_all() {
@@ -226,17 +293,32 @@ MetaCache::Directory& MetaCache::directory_for(InodeId inode) {
   return fresh;
 }
 
+void MetaCache::drop_directory(InodeId inode) {
+  const auto found = directories_.find(inode);
+  if (found == directories_.end()) return;
+  name_count_ -= found->second.names.size();
+  directory_order_.erase(found->second.place);
+  directories_.erase(found);
+}
+
 void MetaCache::trim() {
   if (young_.size() > limits_.records / 2) {
+    Inodes kept;
+    for (const auto& [inode, count] : pinned_inodes_) {
+      auto node = old_.extract(inode);
+      if (!node.empty()) kept.insert(std::move(node));
+    }
     old_ = std::move(young_);
-    young_ = Inodes{};
+    young_ = std::move(kept);
   }
   // The directory in use stays, however large it is.
+  auto place = directory_order_.end();
   while (name_count_ > limits_.names && directory_order_.size() > 1) {
-    const InodeId oldest = directory_order_.back();
-    name_count_ -= directories_[oldest].names.size();
-    directories_.erase(oldest);
-    directory_order_.pop_back();
+    if (--place == directory_order_.begin()) break;
+    const InodeId oldest = *place;
+    if (pinned_directories_.contains(oldest)) continue;
+    ++place;
+    drop_directory(oldest);
   }
 }
 

@@ -48,6 +48,18 @@ struct Touches {
 
 class MetaCache {
  public:
+  struct Name {
+    InodeId inode;  ///< 0: known to be absent
+    wire::FileKind kind = wire::FileKind::regular;
+  };
+  /// What a change leaves behind that took effect here, before the tracker has heard of it.
+  struct Effect {
+    std::vector<wire::InodeRecord> records;
+    std::vector<std::pair<NameRef, Name>> names;
+    std::vector<InodeId> gone;
+    InodeId fresh;  ///< a new directory: all its names are known, for there are none
+  };
+
   struct Limits {
     std::size_t records = 100'000;  ///< inodes, about 400 bytes each
     std::size_t names = 400'000;    ///< about 120 bytes each
@@ -76,18 +88,31 @@ class MetaCache {
   void put_listing(Ticket ticket, InodeId directory, const Listing& listing);
   void put_xattrs(Ticket ticket, InodeId inode, std::shared_ptr<const XattrList> xattrs);
 
+  // -- changes that take effect here -------------------------------------------------------------
+
+  /// What requests under way bring of the same things is not kept any more.
+  void apply(const Effect& effect);
+  /// What the tracker has not heard of yet is kept whatever the limits say, and what requests bring
+  /// of these inodes does not replace it. Each pin() has its unpin().
+  void pin(const Touches& touches);
+  void unpin(const Touches& touches);
+  /// What requests under way bring of an inode is not kept; what is known stays.
+  void doubt(InodeId inode);
+  /// What `ticket` brings of an inode would be kept.
+  bool is_current(Ticket ticket, InodeId inode) const { return !is_poisoned(ticket, inode); }
+
   // -- looking -----------------------------------------------------------------------------------
 
-  struct Name {
-    InodeId inode;  ///< 0: known to be absent
-    wire::FileKind kind = wire::FileKind::regular;
-  };
   /// nullopt: not known.
   std::optional<Name> find_name(InodeId directory, std::string_view name);
   const wire::InodeRecord* find_record(InodeId inode);
   std::shared_ptr<const XattrList> find_xattrs(InodeId inode);
   /// The whole directory, sorted by name; nullptr unless all of it is known.
   std::shared_ptr<const Listing> find_listing(InodeId directory);
+  /// Whether all names of a directory are known to be absent.
+  bool is_empty(InodeId directory);
+  /// The directory that an inode was last seen in; 0 when that is not known.
+  InodeId home(InodeId inode);
 
   /// Some name of an inode; looks at all of them.
   std::optional<NameRef> find_any_name(InodeId inode) const;
@@ -117,6 +142,7 @@ class MetaCache {
   struct Inode {
     wire::InodeRecord record;
     std::shared_ptr<const XattrList> xattrs;
+    InodeId home;
   };
   using Inodes = std::unordered_map<InodeId, Inode>;
   struct Directory {
@@ -125,6 +151,7 @@ class MetaCache {
     std::unordered_set<std::string, NameHash, std::equal_to<>> unsure;
     std::shared_ptr<const Listing> listing;  // made when asked for, dropped with any change
     std::list<InodeId>::iterator place;
+    std::size_t present = 0;  // of the names
   };
   /// Poison of one request, and what it touches itself.
   struct Transit {
@@ -141,8 +168,9 @@ class MetaCache {
   Inode* find_inode(InodeId inode);
   Directory& directory_for(InodeId inode);
   Directory* find_directory(InodeId inode);
-  void set_name(Directory& directory, const std::string& name, Name value);
+  void set_name(InodeId inode, Directory& directory, const std::string& name, Name value);
   void drop_name(const NameRef& ref);
+  void drop_directory(InodeId inode);
   void trim();
 
   Limits limits_;
@@ -156,6 +184,8 @@ class MetaCache {
   std::unordered_map<Ticket, Transit> transits_;
   Ticket last_ticket_ = 0;
   Transit tainted_;  // by operations of unknown outcome
+  std::unordered_map<InodeId, std::size_t> pinned_inodes_;
+  std::unordered_map<InodeId, std::size_t> pinned_directories_;
 };
 
 }  // namespace shoal::fs

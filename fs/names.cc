@@ -104,6 +104,11 @@ Task<void> lookup_inode_task(Core* core, Reply reply, InodeId inode) {
 
 Task<void> lookup_parent_task(Core* core, Reply reply, InodeId directory) {
   const Deadline deadline = core->metadata_deadline();
+  Result<void> settled = co_await core->volume.settle(deadline);
+  if (!settled) {
+    reply.fail(settled.error());
+    co_return;
+  }
   auto parent = co_await core->tracker.ask(wire::GetParent{directory}, deadline);
   if (!parent) {
     reply.error(parent.error().code() == Errc::not_found ? ESTALE : EIO);
@@ -155,12 +160,10 @@ Task<Result<wire::InodeRecord>> create_inode(Core* core, NewInode made, InodeId 
     touches.names.push_back(ref);
     outcomes.push_back({ref, inode, made.kind});
   }
-  std::vector<wire::Operation> operations;
-  operations.push_back(operation_now(*core, std::move(create)));
-  auto replies = co_await core->volume.mutate(std::move(operations), std::move(touches),
-                                              std::move(outcomes), deadline);
-  if (!replies) co_return pass(std::move(replies));
-  const wire::InodeRecord* record = replies->empty() ? nullptr : record_in(replies->front(), inode);
+  auto reply = co_await core->volume.change(operation_now(*core, std::move(create)),
+                                            std::move(touches), std::move(outcomes), deadline);
+  if (!reply) co_return pass(std::move(reply));
+  const wire::InodeRecord* record = record_in(*reply, inode);
   if (record == nullptr) co_return fail(Errc::internal, "the tracker's answer lacks the new inode");
   co_return *record;
 }
@@ -174,7 +177,8 @@ Task<void> make_task(Core* core, Reply reply, DirectoryChange, NewInode made) {
     reply.fail(inode.error());
     co_return;
   }
-  auto record = co_await create_inode(core, made, *inode, false, deadline);
+  const bool is_directory = made.kind == wire::FileKind::directory;
+  auto record = co_await create_inode(core, made, *inode, is_directory, deadline);
   if (!record) {
     fail_in_directory(record.error(), reply);
     co_return;
@@ -222,6 +226,73 @@ Task<void> create_task(Core* core, Reply reply, DirectoryChange, NewInode made, 
   if (!answer_created(*core, reply, made.directory, made.name, *record, out)) {
     close_handle(*core, take_handle(out.handle));
   }
+}
+
+bool make_here(Core& core, Reply& reply, const NewInode& made) {
+  if (!core.volume.is_delegated(made.directory)) return false;
+  const auto inode = core.take_inode();
+  if (!inode) return false;
+  const auto outcome = core.volume.change_here(operation_now(core, create_of(made, *inode)));
+  if (!outcome) return false;
+  if (*outcome) {
+    answer_entry(core, reply, made.directory, made.name, (*outcome)->records.front());
+  } else {
+    reply.fail(outcome->error());
+  }
+  return true;
+}
+
+namespace {
+
+/// Gives a new file its working blob while nobody else can use it. When that fails, the first write
+/// tries again, and tells why.
+void begin_new_blob(Core& core, OpenFile& file) {
+  auto blob = core.env.store.create_working(file.inode());
+  if (!blob) return;
+  const Result<void> begun = (*blob)->begin_working();
+  if (!begun) return;
+  file.update([&](FileState& state) {
+    state.blob = std::move(*blob);
+    state.is_working = true;
+  });
+}
+
+}  // namespace
+
+bool create_here(Core& core, Reply& reply, const NewInode& made, int flags) {
+  if (!core.volume.is_delegated(made.directory)) return false;
+  const auto inode = core.take_inode();
+  if (!inode) return false;
+  std::shared_ptr<FileHandle> handle = make_handle(core, *inode, flags);
+  wire::Create create = create_of(made, *inode);
+  create.delegate = true;
+  // Before anybody else can hear of it: a recall finds the delegation.
+  const std::uint64_t generation = core.tracker.session_generation();
+  handle->file()->update([&](FileState& state) {
+    state.has_content = true;
+    state.is_delegated = true;
+    state.generation = generation;
+  });
+  const auto outcome = core.volume.change_here(operation_now(core, std::move(create)));
+  if (!outcome || !*outcome) {
+    handle->file()->update([](FileState& state) { state.is_delegated = false; });
+    close_handle(core, std::move(handle));
+    if (!outcome) return false;
+    const bool is_race = outcome->error().code() == Errc::exists && (flags & O_EXCL) == 0;
+    if (is_race) {
+      reply.error(ESTALE);  // the kernel looks again and opens what is there
+    } else {
+      reply.fail(outcome->error());
+    }
+    return true;
+  }
+  if (handle->is_writable()) begin_new_blob(core, *handle->file());
+  const OpenOut out = open_out(std::move(handle));
+  const wire::InodeRecord& record = (*outcome)->records.front();
+  if (!answer_created(core, reply, made.directory, made.name, record, out)) {
+    close_handle(core, take_handle(out.handle));
+  }
+  return true;
 }
 
 Task<void> link_task(Core* core, Reply reply, DirectoryChange, InodeId inode, InodeId directory,

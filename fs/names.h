@@ -40,6 +40,11 @@ struct NewInode {
   std::uint64_t rdev = 0;
   std::string target;
 };
+// Under our delegation of the directory, without waiting for anybody. False, and nothing is
+// answered: the task of the same name has to do it. Thread: any.
+bool make_here(Core& core, Reply& reply, const NewInode& made);
+bool create_here(Core& core, Reply& reply, const NewInode& made, int flags);
+
 Task<void> make_task(Core* core, Reply reply, DirectoryChange change, NewInode made);
 /// A regular file, created and opened in one step; with an empty name an orphan (O_TMPFILE).
 Task<void> create_task(Core* core, Reply reply, DirectoryChange change, NewInode made, int flags);

@@ -11,6 +11,7 @@ namespace shoal::fs {
 namespace {
 
 constexpr std::chrono::seconds kHousekeepInterval{3};
+constexpr std::chrono::seconds kNotePause{1};
 
 /// For what the tracker has to do at a publish; the bytes have their own time.
 Deadline publish_deadline(const Core& core) { return core.metadata_deadline(); }
@@ -75,6 +76,9 @@ Task<Result<void>> publish_nothing(Core* core, std::shared_ptr<OpenFile> file,
     // Opened for change, but not changed: whole again.
     if (state.is_working && state.blob) co_await end_working(core, file, state.blob);
   }
+  const auto dropped = core->volume.change_here(
+      operation_now(*core, wire::DropDelegation{file->inode()}), Volume::Right::file);
+  if (dropped) co_return Result<void>{};
   auto returned =
       co_await core->tracker.ask(wire::ReturnDelegation{file->inode()}, publish_deadline(*core));
   // If it did not arrive, the tracker recalls it and hears that it is not held.
@@ -82,9 +86,169 @@ Task<Result<void>> publish_nothing(Core* core, std::shared_ptr<OpenFile> file,
   co_return Result<void>{};
 }
 
+/// Takes over what was published as the file's content.
+void become_published(OpenFile& file, const wire::ContentRef& content, std::uint64_t version,
+                      bool release) {
+  file.update([&](FileState& changed) {
+    changed.content = content;
+    changed.version = version;
+    changed.is_working = false;
+    changed.is_dirty = false;
+    changed.is_delegated = changed.is_delegated && !release;
+    changed.atime.reset();
+    changed.sealed_as.reset();
+    changed.write_error.reset();
+  });
+}
+
+void forget_kernel_attributes(Core& core, InodeId inode) {
+  const auto known = core.table.known(inode, core.clock().steady());
+  if (!known.has_attributes) return;
+  (void)core.notifier.submit({Notifier::Job::Kind::attributes, inode, {}, {}});
+}
+
+/// Until now nobody but this peer may have known of the blobs' bytes; from here on the tracker
+/// counts on them as on any other copy, and may order that they make place for newer contents.
+/// Thread: pool.
+void note_published(cache::BlobStore& store, const std::vector<PublishedBlob>& published) {
+  for (const auto& [inode, content] : published) {
+    const auto blob = store.find(inode);
+    if (!blob) continue;
+    const cache::BlobInfo info = blob->info();
+    const bool is_it = info.state == cache::BlobState::sealed && info.shape.content == content;
+    const Result<void> noted = is_it ? store.set_role(inode, cache::Role::replica) : base::ok();
+    if (noted) continue;
+    base::log_warning("a published blob keeps its role inode={} reason={}", inode,
+                      noted.error().message());
+  }
+}
+
+/// Works off Core::published, many at once. Not at once: what the tracker said before it heard of
+/// them, that nobody wants such bytes, has arrived by then.
+Task<void> note_published_later(Core* core) {
+  while (!core->published.empty()) {
+    const Result<void> waited = co_await core->env.timer.wait_for(kNotePause);
+    if (!waited) break;
+    co_await note_all_published(core);
+  }
+  core->is_noting_published = false;
+}
+
+void note_published_soon(Core* core, InodeId inode, const ContentId& content) {
+  core->published.push_back({inode, content});
+  if (std::exchange(core->is_noting_published, true)) return;
+  spawn(core->group, note_published_later(core));
+}
+
+/// Whether the tracker has just these bytes as the inode's: then only its answer was lost.
+Task<bool> has_arrived(Core* core, InodeId inode, ContentId content) {
+  auto record = co_await core->volume.get_inode(inode, false, core->metadata_deadline());
+  co_return record && record->content.id == content;
+}
+
+/// Bytes of which nobody may have heard, because the daemon or the session ended: unless the
+/// tracker has them after all, they are work again, and published by housekeep().
+Task<void> take_up(Core* core, InodeId inode) {
+  cache::BlobStore& store = core->env.store;
+  const auto blob = co_await core->env.pool.run([&store, inode] { return store.find(inode); });
+  if (!blob) co_return;
+  const std::shared_ptr<OpenFile> file = core->file_for(inode);
+  auto guard = co_await file->serial().lock();
+  if (!guard || file->state().is_working) co_return;  // in use already
+  auto sealed = co_await core->env.pool.run([blob]() -> Result<ContentId> {
+    if (blob->info().state == cache::BlobState::sealed) return blob->info().shape.content;
+    auto made = blob->seal(false);
+    if (!made) return pass(made);
+    return made->shape.content;
+  });
+  bool is_known = false;
+  if (sealed) is_known = co_await has_arrived(core, inode, *sealed);
+  if (is_known) {
+    note_published_soon(core, inode, *sealed);
+    core->table.release_file(file);
+    co_return;
+  }
+  const Result<void> begun = co_await core->env.pool.run([blob] { return blob->begin_working(); });
+  if (!begun) {
+    base::log_error("a working copy cannot be kept inode={} reason={}", inode,
+                    begun.error().message());
+    co_return;
+  }
+  const cache::BlobInfo info = blob->info();
+  const std::int64_t now = core->wall_nanoseconds();
+  file->update([&](FileState& state) {
+    state = FileState{};
+    state.blob = blob;
+    state.content = {info.shape.content, info.shape.chunk_bytes};
+    state.has_content = true;
+    state.is_working = true;
+    state.is_dirty = true;
+    state.size = info.size;
+    state.mtime = now;
+    state.change_time = now;
+  });
+  base::log_info("a working copy is published now inode={} bytes={}", inode, info.size);
+}
+
+/// The tracker's word on something published here.
+void on_published(Core* core, InodeId inode, const ContentId& content,
+                  const Result<wire::OperationReply>& reply) {
+  const bool is_taken = reply && !reply->error;
+  if (!is_taken) {
+    const std::string reason = reply ? reply->context : reply.error().message();
+    base::log_warning("a file is to be published again inode={} reason={}", inode, reason);
+    spawn(core->group, take_up(core, inode));
+    return;
+  }
+  note_published_soon(core, inode, content);
+}
+
+Result<void> outcome_of(const Result<wire::OperationReply>& reply) {
+  if (!reply) return pass(reply);
+  if (reply->error) return std::unexpected(Error(*reply->error, reply->context));
+  return {};
+}
+
+/// Under its delegation the file is what this peer says: the content is current here at once, and
+/// for everybody when the operation arrives. False: the tracker has to be asked.
+Task<Result<bool>> publish_here(Core* core, std::shared_ptr<OpenFile> file, FileState state,
+                                const cache::Sealed& sealed, PublishOptions options) {
+  auto operations = publish_operations(*file, state, sealed, options.release);
+  auto told = std::make_shared<std::optional<Result<void>>>();
+  const InodeId inode = file->inode();
+  for (wire::Operation& operation : operations) {
+    Outbox::Done done;
+    if (std::holds_alternative<wire::Publish>(operation.change)) {
+      done = [core, inode, content = sealed.shape.content,
+              told](const Result<wire::OperationReply>& reply) {
+        *told = outcome_of(reply);
+        on_published(core, inode, content, reply);
+      };
+    }
+    const auto made =
+        core->volume.change_here(std::move(operation), Volume::Right::file, std::move(done));
+    if (!made) co_return false;
+    if (!*made) co_return pass(*made);
+  }
+  become_published(*file, {sealed.shape.content, sealed.shape.chunk_bytes}, state.version + 1,
+                   options.release);
+  const bool looks_other =
+      state.blob && state.blob->info().allocated_bytes != sealed.allocated_bytes;
+  if (looks_other) forget_kernel_attributes(*core, inode);
+  if (options.durable || options.confirmed) {
+    Result<void> settled = co_await core->volume.settle(publish_deadline(*core));
+    if (!settled) co_return pass(std::move(settled));
+    if (*told && !**told) co_return pass(std::move(**told));
+  }
+  co_return true;
+}
+
 Task<Result<void>> send_publish(Core* core, std::shared_ptr<OpenFile> file, FileState state,
-                                cache::Sealed sealed, bool release) {
-  auto operations = publish_operations(*file, state, sealed, release);
+                                cache::Sealed sealed, PublishOptions options) {
+  auto is_done = co_await publish_here(core, file, state, sealed, options);
+  if (!is_done) co_return pass(std::move(is_done));
+  if (*is_done) co_return Result<void>{};
+  auto operations = publish_operations(*file, state, sealed, options.release);
   Touches touches;
   touches.inodes.push_back(file->inode());
   auto replies = co_await core->volume.mutate(std::move(operations), std::move(touches), {},
@@ -93,34 +257,11 @@ Task<Result<void>> send_publish(Core* core, std::shared_ptr<OpenFile> file, File
   const wire::InodeRecord* record =
       replies->empty() ? nullptr : record_in(replies->back(), file->inode());
   if (record == nullptr) co_return fail(Errc::internal, "the tracker's answer lacks the inode");
-  file->update([&](FileState& changed) {
-    changed.content = record->content;
-    changed.version = record->version;
-    changed.is_working = false;
-    changed.is_dirty = false;
-    changed.is_delegated = changed.is_delegated && !release;
-    changed.atime.reset();
-    changed.sealed_as.reset();
-    changed.write_error.reset();
-  });
+  become_published(*file, record->content, record->version, options.release);
   // Times and allocated size as the tracker has them may differ from what was shown meanwhile.
-  const auto known = core->table.known(file->inode(), core->clock().steady());
-  if (known.has_attributes) {
-    (void)core->notifier.submit({Notifier::Job::Kind::attributes, file->inode(), {}, {}});
-  }
+  forget_kernel_attributes(*core, file->inode());
+  on_published(core, file->inode(), sealed.shape.content, std::move(replies->back()));
   co_return Result<void>{};
-}
-
-/// Until now nobody but this peer may have known of the blob's bytes; from here on the tracker
-/// counts on them as on any other copy, and may order that they make place for a newer content.
-Task<void> note_published(Core* core, InodeId inode) {
-  cache::BlobStore& store = core->env.store;
-  const Result<void> noted = co_await core->env.pool.run(
-      [&store, inode] { return store.set_role(inode, cache::Role::replica); });
-  if (!noted) {
-    base::log_warning("a published blob keeps its role inode={} reason={}", inode,
-                      noted.error().message());
-  }
 }
 
 }  // namespace
@@ -146,10 +287,20 @@ Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
     changed.sealed_as = wire::ContentRef{sealed->shape.content, sealed->shape.chunk_bytes};
     changed.is_changed_since_seal = false;
   });
-  Result<void> sent = co_await send_publish(core, file, state, *sealed, options.release);
-  if (sent) {
-    co_await note_published(core, file->inode());
-  } else {
+  // An earlier daemon, or an answer that was lost, has published just these bytes.
+  const bool is_known = sealed->shape.content == state.content.id && !state.is_changed_since_seal &&
+                        !state.is_mtime_explicit && !state.atime;
+  if (is_known) {
+    become_published(*file, state.content, state.version, false);
+    note_published_soon(core, file->inode(), state.content.id);
+    {
+      const OpenFile::Exclusion over = std::move(*exclusion);
+    }
+    Result<void> done = co_await publish_nothing(core, file, options);
+    co_return done;
+  }
+  Result<void> sent = co_await send_publish(core, file, state, *sealed, options);
+  if (!sent && file->state().is_dirty) {
     // Open again, so that the store lists it as unpublished should the daemon end before the next
     // attempt.
     Result<void> reopened = co_await core->env.pool.run([blob] { return blob->begin_working(); });
@@ -161,9 +312,29 @@ Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
   co_return sent;
 }
 
+namespace {
+
+/// What was never published and has lost its last name: nobody can ask for it.
+Task<Result<void>> discard(Core* core, std::shared_ptr<OpenFile> file) {
+  auto guard = co_await file->serial().lock();
+  if (!guard) co_return pass(std::move(guard));
+  cache::BlobStore& store = core->env.store;
+  const InodeId inode = file->inode();
+  Result<void> removed =
+      co_await core->env.pool.run([&store, inode] { return store.remove(inode); });
+  file->update([](FileState& changed) { changed = FileState{}; });
+  co_return removed;
+}
+
+}  // namespace
+
 Task<Result<void>> publish(Core* core, std::shared_ptr<OpenFile> file, PublishOptions options) {
   const Deadline deadline = publish_deadline(*core);
   for (;;) {
+    if (file->state().is_removed) {
+      Result<void> discarded = co_await discard(core, file);
+      co_return discarded;
+    }
     if (file->state().is_dirty) {
       Result<void> acquired = co_await acquire(core, file, deadline);
       if (!acquired) co_return acquired;
@@ -198,7 +369,7 @@ Task<void> let_orphan_go(Core* core, std::shared_ptr<OpenFile> file) {
   Result<void> published{};
   const FileState before = file->state();
   if (before.is_dirty && !is_private(before)) {
-    published = co_await publish(core, file, {false, true});
+    published = co_await publish(core, file, {.release = true});
   }
   auto guard = co_await file->serial().lock();
   if (!guard) co_return;
@@ -216,6 +387,8 @@ Task<void> let_orphan_go(Core* core, std::shared_ptr<OpenFile> file) {
     }
   }
   file->update([](FileState& changed) { changed = FileState{}; });
+  const Result<void> settled = co_await core->volume.settle(core->metadata_deadline());
+  (void)settled;
   if (is_kept_after_all(*core, inode)) co_return;
   auto closed = co_await core->tracker.ask(wire::CloseOrphan{inode}, core->metadata_deadline());
   (void)closed;  // otherwise the tracker lets it go with the session
@@ -237,6 +410,24 @@ Task<void> after_close(Core* core, std::shared_ptr<OpenFile> file, InodeTable::C
   if (!file->state().is_dirty) core->table.release_file(std::move(file));
 }
 
+Task<void> note_all_published(Core* core) {
+  cache::BlobStore& store = core->env.store;
+  co_await core->env.pool.run(
+      [&store, batch = std::exchange(core->published, {})] { note_published(store, batch); });
+}
+
+Task<Result<void>> publish_closed(Core* core) {
+  Result<void> outcome{};
+  for (const std::shared_ptr<OpenFile>& file : core->table.files()) {
+    if (!file->state().is_dirty || core->table.writers(file->inode()) > 0) continue;
+    Result<void> published = co_await publish(core, file, {.release = true});
+    if (!published && outcome) outcome = std::move(published);
+  }
+  Result<void> settled = co_await core->volume.settle(core->metadata_deadline());
+  if (!settled && outcome) outcome = std::move(settled);
+  co_return outcome;
+}
+
 Task<Result<void>> publish_all(Core* core) {
   Result<void> outcome{};
   for (const std::shared_ptr<OpenFile>& file : core->table.files()) {
@@ -244,33 +435,15 @@ Task<Result<void>> publish_all(Core* core) {
     Result<void> published = co_await publish(core, file, {true, true});
     if (!published && outcome) outcome = std::move(published);
   }
+  Result<void> settled = co_await core->volume.settle(core->metadata_deadline());
+  if (!settled && outcome) outcome = std::move(settled);
   co_return outcome;
 }
 
 Task<void> recover_unpublished(Core* core) {
   cache::BlobStore& store = core->env.store;
   const auto inodes = co_await core->env.pool.run([&store] { return store.unpublished(); });
-  for (const InodeId inode : inodes) {
-    const auto blob = co_await core->env.pool.run([&store, inode] { return store.find(inode); });
-    if (!blob) continue;
-    const cache::BlobInfo info = blob->info();
-    if (info.state != cache::BlobState::working) continue;
-    const std::int64_t now = core->wall_nanoseconds();
-    const std::shared_ptr<OpenFile> file = core->file_for(inode);
-    file->update([&](FileState& state) {
-      if (state.blob) return;  // in use already
-      state.blob = blob;
-      state.content = {info.shape.content, info.shape.chunk_bytes};
-      state.has_content = true;
-      state.is_working = true;
-      state.is_dirty = true;
-      state.size = info.size;
-      state.mtime = now;
-      state.change_time = now;
-    });
-    base::log_info("a working copy of an earlier run is published now inode={} bytes={}", inode,
-                   info.size);
-  }
+  for (const InodeId inode : inodes) co_await take_up(core, inode);
 }
 
 namespace {
@@ -287,7 +460,7 @@ Task<void> tend(Core* core, std::shared_ptr<OpenFile> file) {
   if (core->table.opens(file->inode()) > 0) co_return;
   const FileState state = file->state();
   if (state.is_dirty || (state.is_delegated && core->may_write(state))) {
-    Result<void> published = co_await publish(core, file, {false, true});
+    Result<void> published = co_await publish(core, file, {.release = true});
     if (!published) {
       const Error error = published.error();
       const bool is_gone = co_await drop_if_gone(core, file, error);
@@ -303,7 +476,6 @@ Task<void> tend(Core* core, std::shared_ptr<OpenFile> file) {
 }  // namespace
 
 Task<void> housekeep(Core* core) {
-  co_await recover_unpublished(core);
   for (;;) {
     auto files = core->table.files();
     while (!files.empty()) {

@@ -8,8 +8,9 @@
 namespace shoal::fs {
 
 struct PublishOptions {
-  bool durable = false;  ///< bytes and names are on the disk when it returns
-  bool release = false;  ///< give the delegation back
+  bool durable = false;    ///< bytes and names are on the disk when it returns
+  bool release = false;    ///< give the delegation back
+  bool confirmed = false;  ///< the tracker has answered when it returns; durable implies it
 };
 
 /// Publishes what changed; without a change it only does what the options ask for. Writes wait
@@ -24,6 +25,12 @@ Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
 /// lets an orphan go, drops the file object when nobody needs it.
 Task<void> after_close(Core* core, std::shared_ptr<OpenFile> file, InodeTable::Closed closed);
 
+/// Tells the store which blobs the tracker knows of by now.
+Task<void> note_all_published(Core* core);
+
+/// Publishes what nobody has open for writing any more, and returns when the tracker has answered
+/// all that took effect here; the first error.
+Task<Result<void>> publish_closed(Core* core);
 /// Publishes all that is unsent; the first error.
 Task<Result<void>> publish_all(Core* core);
 /// Takes up working copies that an earlier daemon left in the store.

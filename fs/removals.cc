@@ -15,17 +15,22 @@ struct Target {
   bool may_be_last_name = false;
 };
 
-Task<Result<Target>> find_target(Core* core, NameRef ref, Deadline deadline) {
+/// nullopt: not known here.
+std::optional<Target> known_target(const Core& core, const NameRef& ref) {
+  const auto known = core.volume.find_name(ref.directory, ref.name);
+  if (!known) return std::nullopt;
   Target target;
-  const auto known = core->volume.find_name(ref.directory, ref.name);
-  if (known && !known->inode) co_return target;
-  if (known) {
-    const auto record = core->volume.find_inode(known->inode);
-    target.inode = known->inode;
-    target.kind = known->kind;
-    target.may_be_last_name = !record || record->attributes.nlink <= 1;
-    co_return target;
-  }
+  if (!known->inode) return target;
+  const auto record = core.volume.find_inode(known->inode);
+  target.inode = known->inode;
+  target.kind = known->kind;
+  target.may_be_last_name = !record || record->attributes.nlink <= 1;
+  return target;
+}
+
+Task<Result<Target>> find_target(Core* core, NameRef ref, Deadline deadline) {
+  if (const auto known = known_target(*core, ref)) co_return *known;
+  Target target;
   auto found = co_await core->volume.lookup(ref.directory, ref.name, deadline);
   if (!found) co_return pass(std::move(found));
   if (!*found) co_return target;
@@ -60,8 +65,14 @@ class Removal {
       if (is_marked_) core_.table.clear_doom(inode_, true);
       return;
     }
+    if (!keeps_open_) {
+      // What was not published yet need not be.
+      const auto file = record == nullptr ? core_.table.find_file(inode_) : nullptr;
+      if (file) file->update([](FileState& state) { state.is_removed = true; });
+      return;
+    }
     // Its last handle may have been closed while the answer was on the way.
-    if (!keeps_open_ || core_.table.is_in_use(inode_)) return;
+    if (core_.table.is_in_use(inode_)) return;
     core_.launch(after_close(&core_, core_.file_for(inode_), {true, false, true}));
   }
 
@@ -72,18 +83,6 @@ class Removal {
   bool is_marked_ = false;
 };
 
-Task<Result<wire::OperationReply>> change_names(Core* core, wire::Change change, Touches touches,
-                                                std::vector<Volume::Outcome> outcomes,
-                                                Deadline deadline) {
-  std::vector<wire::Operation> operations;
-  operations.push_back(operation_now(*core, std::move(change)));
-  auto replies = co_await core->volume.mutate(std::move(operations), std::move(touches),
-                                              std::move(outcomes), deadline);
-  if (!replies) co_return pass(std::move(replies));
-  if (replies->empty()) co_return fail(Errc::internal, "the tracker's answer is empty");
-  co_return std::move(replies->front());
-}
-
 void answer(Reply& reply, const Result<wire::OperationReply>& outcome) {
   if (outcome) {
     reply.ok();
@@ -92,7 +91,51 @@ void answer(Reply& reply, const Result<wire::OperationReply>& outcome) {
   }
 }
 
+/// A change under our delegations, answered at once. False: it has to take the long way.
+bool change_here(Core& core, Reply& reply, wire::Change change, Removal& removal) {
+  const auto outcome = core.volume.change_here(operation_now(core, std::move(change)));
+  if (!outcome) {
+    removal.settle(nullptr);
+    return false;
+  }
+  removal.settle(*outcome ? &**outcome : nullptr);
+  answer(reply, *outcome);
+  return true;
+}
+
 }  // namespace
+
+bool unlink_here(Core& core, Reply& reply, const NameRef& ref) {
+  if (!core.volume.is_delegated(ref.directory)) return false;
+  const auto target = known_target(core, ref);
+  if (!target || !target->inode) return false;
+  Removal removal(core, *target);
+  return change_here(core, reply, wire::Unlink{ref.directory, ref.name, removal.keeps_open(), {}},
+                     removal);
+}
+
+bool rmdir_here(Core& core, Reply& reply, const NameRef& ref) {
+  Removal removal(core, Target{});
+  return change_here(core, reply, wire::Rmdir{ref.directory, ref.name, {}}, removal);
+}
+
+bool rename_here(Core& core, Reply& reply, const Move& move) {
+  if (!core.volume.is_delegated(move.from.directory)) return false;
+  const auto moved = known_target(core, move.from);
+  const auto replaced = known_target(core, move.to);
+  if (!moved || !moved->inode || !replaced || moved->inode == replaced->inode) return false;
+  const bool removes = replaced->inode && move.flags == 0;
+  Removal removal(core, removes ? *replaced : Target{});
+  wire::Rename rename{move.from.directory,
+                      move.from.name,
+                      move.to.directory,
+                      move.to.name,
+                      move.flags,
+                      removal.keeps_open(),
+                      {},
+                      {}};
+  return change_here(core, reply, std::move(rename), removal);
+}
 
 Task<void> unlink_task(Core* core, Reply reply, DirectoryChange, InodeId directory,
                        std::string name) {
@@ -108,9 +151,10 @@ Task<void> unlink_task(Core* core, Reply reply, DirectoryChange, InodeId directo
     co_return;
   }
   Removal removal(*core, *target);
-  auto outcome = co_await change_names(core, wire::Unlink{directory, name, removal.keeps_open()},
-                                       Touches{{ref}, {directory, target->inode}},
-                                       {{ref, InodeId{}}}, deadline);
+  wire::Unlink unlink{directory, name, removal.keeps_open(), {}};
+  auto outcome = co_await core->volume.change(operation_now(*core, std::move(unlink)),
+                                              Touches{{ref}, {directory, target->inode}},
+                                              {{ref, InodeId{}}}, deadline);
   removal.settle(outcome ? &*outcome : nullptr);
   answer(reply, outcome);
 }
@@ -126,8 +170,9 @@ Task<void> rmdir_task(Core* core, Reply reply, DirectoryChange, InodeId director
   }
   Touches touches{{ref}, {directory}};
   if (target->inode) touches.inodes.push_back(target->inode);
-  auto outcome = co_await change_names(core, wire::Rmdir{directory, name}, std::move(touches),
-                                       {{ref, InodeId{}}}, deadline);
+  wire::Rmdir rmdir{directory, name, {}};
+  auto outcome = co_await core->volume.change(operation_now(*core, std::move(rmdir)),
+                                              std::move(touches), {{ref, InodeId{}}}, deadline);
   answer(reply, outcome);
 }
 
@@ -160,10 +205,16 @@ Task<void> rename_task(Core* core, Reply reply, DirectoryChange, Move move) {
     outcomes.push_back({move.to, moved->inode, moved->kind});
   }
   Removal removal(*core, removes ? *replaced : Target{});
-  wire::Rename rename{move.from.directory, move.from.name, move.to.directory,
-                      move.to.name,        move.flags,     removal.keeps_open()};
-  auto outcome = co_await change_names(core, std::move(rename), std::move(touches),
-                                       std::move(outcomes), deadline);
+  wire::Rename rename{move.from.directory,
+                      move.from.name,
+                      move.to.directory,
+                      move.to.name,
+                      move.flags,
+                      removal.keeps_open(),
+                      {},
+                      {}};
+  auto outcome = co_await core->volume.change(operation_now(*core, std::move(rename)),
+                                              std::move(touches), std::move(outcomes), deadline);
   removal.settle(outcome ? &*outcome : nullptr);
   if (outcome) {
     core->table.set_parent(moved->inode, move.to.directory);

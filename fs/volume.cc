@@ -49,10 +49,31 @@ bool is_answer(Errc code) {
   }
 }
 
+/// All names of a new directory are known, for there are none.
+MetaCache::Effect empty_directory(InodeId directory) {
+  MetaCache::Effect effect;
+  effect.fresh = directory;
+  return effect;
+}
+
+/// The directory that is made; 0: none is.
+InodeId made_directory(const wire::Change& change) {
+  const auto* create = std::get_if<wire::Create>(&change);
+  const bool is_directory = create != nullptr && create->kind == wire::FileKind::directory;
+  return is_directory ? create->inode : InodeId{};
+}
+
+/// Whether the directory concerned is worth having. A new directory comes delegated itself.
+bool changes_names(const wire::Change& change) {
+  if (std::holds_alternative<wire::Create>(change)) return !made_directory(change);
+  return std::holds_alternative<wire::Unlink>(change) ||
+         std::holds_alternative<wire::Rename>(change);
+}
+
 }  // namespace
 
-Volume::Volume(TrackerPort& tracker, const Clock& clock, MetaCache::Limits limits)
-    : tracker_(tracker), clock_(clock), cache_(limits) {}
+Volume::Volume(TrackerPort& tracker, Outbox* outbox, const Clock& clock, MetaCache::Limits limits)
+    : tracker_(tracker), outbox_(outbox), clock_(clock), cache_(limits), local_(cache_) {}
 
 bool Volume::has_lease() const { return clock_.steady() < tracker_.lease_end(); }
 
@@ -89,6 +110,14 @@ std::optional<NameRef> Volume::find_any_name(InodeId inode) const {
 
 Task<Result<std::optional<wire::InodeRecord>>> Volume::lookup(InodeId directory, std::string name,
                                                               Deadline deadline) {
+  Result<void> settled = co_await settle(deadline);
+  if (!settled) co_return pass(std::move(settled));
+  Result<void> completed = co_await complete(directory, deadline);
+  if (!completed) co_return pass(std::move(completed));
+  if (const auto known = find_name(directory, name)) {
+    if (!known->inode) co_return std::nullopt;
+    if (auto record = find_inode(known->inode)) co_return record;
+  }
   Transit transit(*this);
   transit.settle();
   auto reply = co_await tracker_.ask(wire::Lookup{directory, name}, deadline);
@@ -104,6 +133,8 @@ Task<Result<std::optional<wire::InodeRecord>>> Volume::lookup(InodeId directory,
 }
 
 Task<Result<wire::InodeRecord>> Volume::get_inode(InodeId inode, bool for_data, Deadline deadline) {
+  Result<void> settled = co_await settle(deadline);
+  if (!settled) co_return pass(std::move(settled));
   Transit transit(*this);
   transit.settle();
   auto reply = co_await tracker_.ask(wire::GetInode{inode, for_data}, deadline);
@@ -114,6 +145,8 @@ Task<Result<wire::InodeRecord>> Volume::get_inode(InodeId inode, bool for_data, 
 }
 
 Task<Result<std::shared_ptr<const Listing>>> Volume::list(InodeId directory, Deadline deadline) {
+  Result<void> settled = co_await settle(deadline);
+  if (!settled) co_return pass(std::move(settled));
   Transit transit(*this);
   transit.settle();
   auto listing = std::make_shared<Listing>();
@@ -141,6 +174,8 @@ Task<Result<std::shared_ptr<const Listing>>> Volume::list(InodeId directory, Dea
 
 Task<Result<std::shared_ptr<const XattrList>>> Volume::get_xattrs(InodeId inode,
                                                                   Deadline deadline) {
+  Result<void> settled = co_await settle(deadline);
+  if (!settled) co_return pass(std::move(settled));
   Transit transit(*this);
   transit.settle();
   auto reply = co_await tracker_.ask(wire::GetXattrs{inode}, deadline);
@@ -153,6 +188,8 @@ Task<Result<std::shared_ptr<const XattrList>>> Volume::get_xattrs(InodeId inode,
 }
 
 Task<Result<wire::InodeRecord>> Volume::delegate(InodeId inode, Deadline deadline) {
+  Result<void> settled = co_await settle(deadline);
+  if (!settled) co_return pass(std::move(settled));
   Touches touches;
   touches.inodes.push_back(inode);
   Transit transit(*this, std::move(touches));
@@ -167,6 +204,13 @@ Task<Result<wire::InodeRecord>> Volume::delegate(InodeId inode, Deadline deadlin
 Task<Result<std::vector<wire::OperationReply>>> Volume::mutate(
     std::vector<wire::Operation> operations, Touches touches, std::vector<Outcome> outcomes,
     Deadline deadline) {
+  Result<void> settled = co_await settle(deadline);
+  if (!settled) co_return pass(std::move(settled));
+  std::unordered_set<InodeId> fresh;
+  for (wire::Operation& operation : operations) {
+    operation.wants_directory = outbox_ != nullptr && changes_names(operation.change);
+    if (const InodeId made = made_directory(operation.change)) fresh.insert(made);
+  }
   Transit transit(*this, std::move(touches));
   auto replies = co_await tracker_.mutate(std::move(operations), deadline);
   if (!replies) {
@@ -181,12 +225,104 @@ Task<Result<std::vector<wire::OperationReply>>> Volume::mutate(
     for (const wire::InodeRecord& record : reply.records) {
       cache_.put_record(transit.ticket(), record);
     }
+    // A recall that came before this answer was read has undone what it grants.
+    if (reply.granted && cache_.is_current(transit.ticket(), reply.granted)) {
+      (void)local_.grant(reply.granted);
+      if (fresh.contains(reply.granted)) cache_.apply(empty_directory(reply.granted));
+    }
   }
   if (failed != nullptr) co_return std::unexpected(Error(*failed->error, failed->context));
   for (const Outcome& outcome : outcomes) {
     cache_.put_own_name(transit.ticket(), outcome.ref, outcome.inode, outcome.kind);
   }
   co_return std::move(*replies);
+}
+
+Task<Result<wire::OperationReply>> Volume::change(wire::Operation operation, Touches touches,
+                                                  std::vector<Outcome> outcomes,
+                                                  Deadline deadline) {
+  auto here = change_here(operation);
+  if (here) co_return std::move(*here);
+  std::vector<wire::Operation> operations;
+  operations.push_back(std::move(operation));
+  auto replies =
+      co_await mutate(std::move(operations), std::move(touches), std::move(outcomes), deadline);
+  if (!replies) co_return pass(std::move(replies));
+  if (replies->empty()) co_return fail(Errc::internal, "the tracker's answer is empty");
+  co_return std::move(replies->front());
+}
+
+std::optional<Result<wire::OperationReply>> Volume::change_here(wire::Operation operation,
+                                                                Right right, Outbox::Done done) {
+  if (outbox_ == nullptr || !has_lease()) return std::nullopt;
+  const base::MutexLock lock(mutex_);
+  auto plan = local_.plan(operation, right == Right::file);
+  if (!plan) return std::nullopt;
+  if (!*plan) return Result<wire::OperationReply>(pass(std::move(*plan)));
+  LocalNames::Plan& made = **plan;
+  auto finished = [this, touches = made.touches,
+                   told = std::move(done)](const Result<wire::OperationReply>& reply) mutable {
+    {
+      const base::MutexLock relock(mutex_);
+      cache_.unpin(touches);
+    }
+    if (told) told(reply);
+  };
+  auto added = outbox_->add(std::move(operation), std::move(finished));
+  if (!added) return std::nullopt;  // full: whoever makes changes has to wait now
+  cache_.pin(made.touches);
+  local_.apply(made);
+  wire::OperationReply reply;
+  reply.records = std::move(made.effect.records);
+  return Result<wire::OperationReply>(std::move(reply));
+}
+
+bool Volume::covers(InodeId inode) const {
+  if (!has_lease()) return false;
+  const base::MutexLock lock(mutex_);
+  const wire::InodeRecord* known = cache_.find_record(inode);
+  return known != nullptr && local_.covers(*known);
+}
+
+bool Volume::give_up(InodeId directory) {
+  const base::MutexLock lock(mutex_);
+  cache_.doubt(directory);
+  const bool was_held = local_.holds(directory);
+  local_.drop(directory);
+  return was_held;
+}
+
+bool Volume::is_delegated(InodeId directory) const {
+  const base::MutexLock lock(mutex_);
+  return local_.holds(directory);
+}
+
+std::vector<InodeId> Volume::delegated_directories() const {
+  const base::MutexLock lock(mutex_);
+  return local_.held();
+}
+
+Task<Result<void>> Volume::settle(Deadline deadline) {
+  if (outbox_ == nullptr || outbox_->is_empty()) co_return Result<void>{};
+  Result<void> flushed = co_await outbox_->flush(deadline);
+  co_return flushed;
+}
+
+/// Reads all names of a directory that is ours, unless there are many: then every name that is
+/// absent is known to be.
+Task<Result<void>> Volume::complete(InodeId directory, Deadline deadline) {
+  constexpr std::size_t kMostNames = 2 * wire::kMaxDirectoryPage;
+  {
+    const base::MutexLock lock(mutex_);
+    if (!local_.holds(directory) || cache_.find_listing(directory) || large_.contains(directory)) {
+      co_return Result<void>{};
+    }
+  }
+  auto listing = co_await list(directory, deadline);
+  if (!listing) co_return pass(std::move(listing));
+  const base::MutexLock lock(mutex_);
+  if ((*listing)->size() > kMostNames) large_.insert(directory);
+  co_return Result<void>{};
 }
 
 void Volume::invalidate(const wire::Stale& stale) {
@@ -198,9 +334,11 @@ void Volume::invalidate(const wire::Stale& stale) {
   }
 }
 
-void Volume::drop_all() {
+void Volume::drop_all(bool session_lost) {
   const base::MutexLock lock(mutex_);
   cache_.drop_all();
+  large_.clear();
+  if (session_lost) local_.drop_all();
 }
 
 std::pair<std::size_t, std::size_t> Volume::sizes() const {

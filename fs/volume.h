@@ -4,11 +4,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "base/mutex.h"
+#include "fs/local_names.h"
 #include "fs/meta_cache.h"
+#include "fs/outbox.h"
 #include "fs/tracker_port.h"
 
 namespace shoal::fs {
@@ -18,7 +21,9 @@ namespace shoal::fs {
 /// Thread: finders and events any; coroutines the loop. Nothing survives the process.
 class Volume {
  public:
-  Volume(TrackerPort& tracker, const Clock& clock, MetaCache::Limits limits = {});
+  /// outbox: nullptr: no directory is delegated to this session, and nothing takes effect here
+  /// first.
+  Volume(TrackerPort& tracker, Outbox* outbox, const Clock& clock, MetaCache::Limits limits = {});
 
   // -- from memory, only while the lease lasts
   // -----------------------------------------------------
@@ -58,20 +63,50 @@ class Volume {
                                                          std::vector<Outcome> outcomes,
                                                          Deadline deadline);
 
+  /// One operation, here if a delegation allows it, else as mutate() does it.
+  Task<Result<wire::OperationReply>> change(wire::Operation operation, Touches touches,
+                                            std::vector<Outcome> outcomes, Deadline deadline);
+
+  // -- changes that take effect here first; docs/coherence.md, "Delegation of a directory"
+  // ---------
+
+  /// What makes a change ours to make: the delegation of the directory, or that of the file itself.
+  enum class Right { directory, file };
+  /// Makes a change that a delegation allows and leaves it in the outbox: the reply that the
+  /// tracker will give. done: when it has; after an error the change has not taken place there.
+  /// nullopt: use mutate(). Shape: Right::file: the caller holds the file's delegation. Thread:
+  /// any.
+  std::optional<Result<wire::OperationReply>> change_here(wire::Operation operation,
+                                                          Right right = Right::directory,
+                                                          Outbox::Done done = {});
+  /// Whether nobody else can know of changes to the inode. Thread: any.
+  bool covers(InodeId inode) const;
+  /// From now on changes in the directory go to the tracker at once. False: it was not held.
+  bool give_up(InodeId directory);
+  bool is_delegated(InodeId directory) const;
+  std::vector<InodeId> delegated_directories() const;
+  /// Returns when the tracker has answered all that took effect here before the call.
+  Task<Result<void>> settle(Deadline deadline);
+
   // -- events ------------------------------------------------------------------------------------
 
   void invalidate(const wire::Stale& stale);
-  void drop_all();
+  void drop_all(bool session_lost);
 
   std::pair<std::size_t, std::size_t> sizes() const;  ///< records, names
 
  private:
   class Transit;
 
+  Task<Result<void>> complete(InodeId directory, Deadline deadline);
+
   TrackerPort& tracker_;
+  Outbox* const outbox_;
   const Clock& clock_;
   mutable base::Mutex mutex_;
   mutable MetaCache cache_ GUARDED_BY(mutex_);
+  mutable LocalNames local_ GUARDED_BY(mutex_);
+  std::unordered_set<InodeId> large_ GUARDED_BY(mutex_);  ///< not worth knowing all names of
 };
 
 }  // namespace shoal::fs

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "fs/blobs.h"
 #include "fs/conflict.h"
+#include "fs/names.h"
 #include "fs/pages.h"
 
 namespace shoal::fs {
@@ -55,12 +56,21 @@ Task<Result<void>> take_grant(Core* core, std::shared_ptr<OpenFile> file, wire::
   co_return Result<void>{};
 }
 
+/// The delegation of a file that lies in a directory of ours.
+Result<wire::InodeRecord> take_here(Core& core, InodeId inode) {
+  auto taken = core.volume.change_here(operation_now(core, wire::TakeDelegation{inode}));
+  if (!taken) return fail(Errc::not_found, "its directory is not delegated");
+  if (!*taken) return pass(std::move(*taken));
+  return (*taken)->records.front();
+}
+
 /// One request. Without a guard: what was granted has been recalled already.
 Task<Result<base::AsyncMutex::Guard>> ask_once(Core* core, std::shared_ptr<OpenFile> file,
                                                Deadline deadline, bool* is_granted) {
   const std::uint64_t generation = core->tracker.session_generation();
   file->begin_acquiring();
-  auto record = co_await core->volume.delegate(file->inode(), deadline);
+  auto record = take_here(*core, file->inode());
+  if (!record) record = co_await core->volume.delegate(file->inode(), deadline);
   if (!record) {
     (void)file->end_acquiring();
     co_return pass(std::move(record));

@@ -164,7 +164,10 @@ Task<void> Announcer::run() {
       is_sending_ = true;
       auto sent = co_await send(std::move(batch));
       is_sending_ = false;
-      if (sent) continue;
+      if (sent) {
+        co_await tell_what_returned(std::move(kept));
+        continue;
+      }
       if (sent.error().code() == Errc::canceled) co_return;
       base::log_debug("announcing failed: {}", sent.error().message());
       put_back(std::move(kept));
@@ -173,6 +176,25 @@ Task<void> Announcer::run() {
     }
     idle_.set();
   }
+}
+
+/// A content that was said to be gone may have been written or fetched again just before that: the
+/// tracker heard of it in the wrong order then.
+Task<void> Announcer::tell_what_returned(std::vector<wire::Announcement> batch) {
+  std::erase_if(batch,
+                [](const wire::Announcement& said) { return !said.dropped || said.order_failed; });
+  if (batch.empty()) co_return;
+  auto look = [&store = store_, batch = std::move(batch)] {
+    std::vector<wire::ContentRef> here;
+    for (const wire::Announcement& said : batch) {
+      const auto blob = store.find_content(said.content.id);
+      const bool is_here = blob && blob->info().state == cache::BlobState::sealed;
+      if (is_here) here.push_back(to_ref(blob->info().shape));
+    }
+    return here;
+  };
+  const auto here = co_await pool_.run(std::move(look));
+  for (const wire::ContentRef& content : here) complete(content);
 }
 
 Task<Result<void>> Announcer::settle(Deadline deadline) {

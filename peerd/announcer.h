@@ -50,6 +50,7 @@ class Announcer {
   Task<Result<void>> send(std::vector<wire::Announcement> batch);
   std::vector<wire::Announcement> take_batch();
   void put_back(std::vector<wire::Announcement> batch);
+  Task<void> tell_what_returned(std::vector<wire::Announcement> batch);
 
   Timer& timer_;
   Pool& pool_;

@@ -66,9 +66,7 @@ Result<Bytes> read_range(cache::Blob& blob, std::uint64_t offset, std::uint32_t 
 Control::Control(Environment environment, Hooks hooks)
     : environment_(environment), hooks_(std::move(hooks)), group_(environment.executor) {
   router_.on<wire::PeerStatus>(
-      [this](wire::RequestContext, wire::PeerStatus) -> Task<Result<wire::PeerStatusReply>> {
-        co_return hooks_.status();
-      });
+      [this](wire::RequestContext, wire::PeerStatus) { return tell_status(); });
   router_.on<wire::Unmount>(
       [this](wire::RequestContext, wire::Unmount request) -> Task<Result<wire::Empty>> {
         auto unmounted = co_await hooks_.unmount(request.lazy);
@@ -87,9 +85,21 @@ Control::~Control() = default;
 
 template <class Request>
 void Control::pass_on() {
-  router_.on<Request>([this](wire::RequestContext, Request request) {
-    return ask_tracker(environment_.tracker, environment_.timer, std::move(request));
-  });
+  router_.on<Request>(
+      [this](wire::RequestContext, Request request) { return settle_and_ask(std::move(request)); });
+}
+
+/// What was done here a moment ago is part of the answer.
+template <class Request>
+Task<Result<typename Request::Reply>> Control::settle_and_ask(Request request) {
+  co_await hooks_.settle();
+  auto reply = co_await ask_tracker(environment_.tracker, environment_.timer, std::move(request));
+  co_return reply;
+}
+
+Task<Result<wire::PeerStatusReply>> Control::tell_status() {
+  co_await hooks_.settle();
+  co_return hooks_.status();
 }
 
 void Control::serve(std::unique_ptr<wire::Listener> listener) {

@@ -29,6 +29,8 @@ class Control {
   struct Hooks {
     std::function<wire::PeerStatusReply()> status;
     std::function<Task<Result<void>>(bool lazy)> unmount;
+    /// Returns when the tracker knows what programs here have done so far, or after a while.
+    std::function<Task<void>()> settle;
   };
 
   Control(Environment environment, Hooks hooks);
@@ -41,6 +43,9 @@ class Control {
  private:
   template <class Request>
   void pass_on();
+  template <class Request>
+  Task<Result<typename Request::Reply>> settle_and_ask(Request request);
+  Task<Result<wire::PeerStatusReply>> tell_status();
   Task<void> accept();
   Task<void> run_channel(std::unique_ptr<wire::Connection> connection);
   Task<Result<wire::WithPayload<wire::Empty>>> read_content(wire::ReadContent request);

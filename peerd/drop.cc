@@ -17,7 +17,8 @@ Dropped drop_blob(cache::BlobStore& store, InodeId inode, const ContentId& conte
   const cache::BlobInfo info = blob->info();
   const bool has_moved_on =
       info.state == cache::BlobState::working || info.shape.content != content;
-  return has_moved_on ? Dropped::moved_on : Dropped::kept;
+  if (has_moved_on) return Dropped::moved_on;
+  return info.role == cache::Role::origin ? Dropped::unpublished : Dropped::kept;
 }
 
 Dropped release_blob(cache::BlobStore& store, InodeId inode, const ContentId& content) {

@@ -8,9 +8,10 @@
 namespace shoal::peerd {
 
 enum class Dropped {
-  gone,      ///< the blob was removed, or there was none
-  kept,      ///< somebody uses it
-  moved_on,  ///< it holds another content, or is being written
+  gone,         ///< the blob was removed, or there was none
+  kept,         ///< somebody uses it
+  moved_on,     ///< it holds another content, or is being written
+  unpublished,  ///< it was written here, and the tracker may hear of it only now
 };
 
 /// Removes the inode's blob if it still holds that content and nobody uses it. Thread: pool.

@@ -88,4 +88,7 @@ inline constexpr std::chrono::seconds kEvictInterval{5};
 /// The same when the last time could not free enough.
 inline constexpr std::chrono::seconds kFullStoreInterval{60};
 
+/// How long a question about the swarm waits for what programs here have just done to be sent.
+inline constexpr std::chrono::seconds kSettleTime{3};
+
 }  // namespace shoal::peerd

@@ -27,6 +27,10 @@ class Mount {
   virtual void caches_void(bool session_lost) = 0;
   virtual void connected() = 0;
 
+  /// Returns when the tracker has answered what programs here have done so far. Errors: timed_out,
+  /// those of publishing.
+  virtual Task<Result<void>> settle(Deadline deadline) = 0;
+
   virtual std::string mount_point() const = 0;
   /// How file data reaches the kernel: "mediated", ...
   virtual std::string mode() const = 0;

@@ -22,6 +22,8 @@ class FuseMount final : public Mount {
   void caches_void(bool session_lost) override { files_->caches_void(session_lost); }
   void connected() override { files_->connected(); }
 
+  Task<Result<void>> settle(Deadline deadline) override { return files_->settle(deadline); }
+
   std::string mount_point() const override { return mount_point_; }
   std::string mode() const override { return "mediated"; }
   Task<Result<void>> unmount(bool lazy) override { return files_->unmount(lazy); }

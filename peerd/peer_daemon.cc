@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "base/version.h"
 #include "peerd/addresses.h"
+#include "peerd/limits.h"
 #include "wire/limits.h"
 
 namespace shoal::peerd {
@@ -74,6 +75,7 @@ void PeerDaemon::serve_control(std::unique_ptr<wire::Listener> listener) {
   Control::Hooks hooks;
   hooks.status = [this] { return status(); };
   hooks.unmount = [this](bool lazy) { return unmount(lazy); };
+  hooks.settle = [this] { return settle(); };
   control_ = std::make_unique<Control>(
       Control::Environment{environment_.loop.get_executor(), environment_.timer, environment_.pool,
                            environment_.store, *fetcher_, *client_},
@@ -106,6 +108,13 @@ Task<void> PeerDaemon::stop(bool abruptly) {
   co_await swarm_.stop();
   if (client_) co_await client_->stop(abruptly);
   co_await group_.stop();
+}
+
+Task<void> PeerDaemon::settle() {
+  if (mount_ == nullptr) co_return;
+  const Result<void> settled =
+      co_await mount_->settle(Deadline::after(environment_.timer.clock(), kSettleTime));
+  if (!settled) base::log_debug("not all is sent yet reason=\"{}\"", settled.error().message());
 }
 
 wire::PeerStatusReply PeerDaemon::status() {

@@ -74,6 +74,7 @@ class PeerDaemon final : public wire::TrackerEvents {
   const Members& members() const { return members_; }
   const std::vector<wire::Endpoint>& endpoints() const { return endpoints_; }
   wire::PeerStatusReply status();
+  Task<void> settle();
 
   // wire::TrackerEvents
   Task<Result<wire::InvalidateReply>> invalidate(wire::Invalidate event) override;

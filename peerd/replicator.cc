@@ -22,6 +22,8 @@ constexpr std::size_t kMaxLargeCopies = 4;
 constexpr double kSlowestRate = 1 << 20;
 // A content is dropped from this many inodes at once; a rare case beyond that.
 constexpr int kMaxTwins = 64;
+/// By then the tracker has heard of what was just written here.
+constexpr std::chrono::seconds kAskAgainPause{3};
 
 Duration copy_time(std::uint64_t bytes) {
   const std::chrono::duration<double> transfer(static_cast<double>(bytes) / kSlowestRate);
@@ -235,15 +237,38 @@ void Replicator::release(std::vector<wire::ReleaseOrder> orders) {
 
 Task<void> Replicator::carry_out_release(std::vector<wire::ReleaseOrder> orders) {
   static base::Counter& released = base::counter("shoal_blobs_released_total");
-  auto work = [&store = store_, orders = std::move(orders)] {
+  struct Outcome {
     std::uint64_t gone = 0;
-    for (const wire::ReleaseOrder& order : orders) {
-      if (release_blob(store, order.inode, order.content.id) == Dropped::gone) ++gone;
-    }
-    return gone;
+    std::vector<wire::ContentRef> unpublished;
   };
-  const std::uint64_t gone = co_await pool_.run(std::move(work));
-  released.add(gone);
+  auto work = [&store = store_, orders = std::move(orders)] {
+    Outcome outcome;
+    for (const wire::ReleaseOrder& order : orders) {
+      const Dropped dropped = release_blob(store, order.inode, order.content.id);
+      if (dropped == Dropped::gone) ++outcome.gone;
+      if (dropped == Dropped::unpublished) outcome.unpublished.push_back(order.content);
+    }
+    return outcome;
+  };
+  Outcome outcome = co_await pool_.run(std::move(work));
+  released.add(outcome.gone);
+  if (!outcome.unpublished.empty()) ask_again(std::move(outcome.unpublished));
+}
+
+/// What the tracker does not want may be what it has yet to hear of: it is told of them once more
+/// when that has happened.
+void Replicator::ask_again(std::vector<wire::ContentRef> contents) {
+  spawn(group_, carry_out_ask(std::move(contents)));
+}
+
+Task<void> Replicator::carry_out_ask(std::vector<wire::ContentRef> contents) {
+  const Result<void> waited = co_await timer_.wait_for(kAskAgainPause);
+  if (!waited) co_return;
+  for (const wire::ContentRef& content : contents) {
+    const auto found =
+        co_await pool_.run([&store = store_, content] { return blob_with(store, content.id); });
+    if (found && found->state == cache::BlobState::sealed) announcer_.complete(content);
+  }
 }
 
 void Replicator::drop_unwanted(std::vector<wire::ContentRef> contents) {
@@ -265,13 +290,9 @@ Task<bool> Replicator::drop_one(wire::ContentRef content) {
       co_await pool_.run([&store = store_, content] { return blob_with(store, content.id); });
   if (!found) co_return false;
   const cache::BlobInfo info = *found;
-  if (info.role == cache::Role::origin) {
-    const Deadline deadline = Deadline::after(timer_.clock(), wire::kCallTime);
-    auto exists = co_await tracker_.inode_exists(info.inode, deadline);
-    if (!exists || *exists) co_return false;
-  }
   const Dropped dropped = co_await pool_.run(
       [&store = store_, info] { return release_blob(store, info.inode, info.shape.content); });
+  if (dropped == Dropped::unpublished) ask_again({content});
   co_return dropped == Dropped::gone;
 }
 

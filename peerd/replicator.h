@@ -43,6 +43,8 @@ class Replicator {
   Task<Result<void>> fetch_rotated(std::shared_ptr<cache::Blob> blob, cache::Shape shape);
   Task<void> carry_out_release(std::vector<wire::ReleaseOrder> orders);
   Task<void> carry_out_drop(std::vector<wire::ContentRef> contents);
+  void ask_again(std::vector<wire::ContentRef> contents);
+  Task<void> carry_out_ask(std::vector<wire::ContentRef> contents);
   Task<bool> drop_one(wire::ContentRef content);
 
   Timer& timer_;

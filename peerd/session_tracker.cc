@@ -32,13 +32,4 @@ Task<Result<std::vector<bool>>> SessionTracker::may_drop(std::vector<wire::Conte
   co_return std::move(reply->may_drop);
 }
 
-Task<Result<bool>> SessionTracker::inode_exists(InodeId inode, Deadline deadline) {
-  wire::GetInode request;
-  request.inode = inode;
-  auto reply = co_await client_.call(std::move(request), deadline);
-  if (reply) co_return true;
-  if (reply.error().code() == Errc::not_found) co_return false;
-  co_return pass(reply);
-}
-
 }  // namespace shoal::peerd

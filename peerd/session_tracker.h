@@ -16,7 +16,6 @@ class SessionTracker final : public Tracker {
       std::vector<wire::Announcement> announcements, Deadline deadline) override;
   Task<Result<std::vector<bool>>> may_drop(std::vector<wire::ContentRef> contents,
                                            Deadline deadline) override;
-  Task<Result<bool>> inode_exists(InodeId inode, Deadline deadline) override;
 
  private:
   wire::TrackerClient& client_;

@@ -22,8 +22,6 @@ class Tracker {
   /// In the order asked; a yes counts as dropped from then on.
   virtual Task<Result<std::vector<bool>>> may_drop(std::vector<wire::ContentRef> contents,
                                                    Deadline deadline) = 0;
-  /// False when no name and no open file refers to the inode any more.
-  virtual Task<Result<bool>> inode_exists(InodeId inode, Deadline deadline) = 0;
 };
 
 }  // namespace shoal::peerd

@@ -40,8 +40,9 @@ AttributeChange change_of(const Core& core, const struct stat& wanted, int mask)
 void setattr(fuse_req_t request, fuse_ino_t inode, struct stat* wanted, int mask, fuse_file_info*) {
   Core& core = core_of(request);
   Reply reply(core, request);
-  core.launch(
-      set_attributes_task(&core, reply.park(), InodeId(inode), change_of(core, *wanted, mask)));
+  const AttributeChange change = change_of(core, *wanted, mask);
+  if (set_attributes_here(core, reply, InodeId(inode), change)) return;
+  core.launch(set_attributes_task(&core, reply.park(), InodeId(inode), change));
 }
 
 void readlink(fuse_req_t request, fuse_ino_t inode) {

@@ -163,9 +163,20 @@ void releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   Reply(core_of(request), request).ok();
 }
 
-/// Names are on the tracker's disk before the call that made them returns.
+Task<void> fsyncdir_task(Core* core, Reply reply) {
+  const Result<void> settled = co_await core->volume.settle(core->metadata_deadline());
+  if (settled) {
+    reply.ok();
+  } else {
+    reply.fail(settled.error());
+  }
+}
+
+/// Names are on the tracker's disk when it has answered what was changed here.
 void fsyncdir(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
-  Reply(core_of(request), request).ok();
+  Core& core = core_of(request);
+  Reply reply(core, request);
+  core.launch(fsyncdir_task(&core, reply.park()));
 }
 
 }  // namespace

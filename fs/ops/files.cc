@@ -33,11 +33,19 @@ bool is_settled(const OpenFile& file) {
   return !state.is_dirty && !state.write_error;
 }
 
+/// Published under its delegation after the last close, without anybody waiting: until then,
+/// whoever wants the bytes recalls them.
+bool can_wait(const Core& core, const OpenFile& file) {
+  const FileState state = file.state();
+  return core.options.delegation && !core.options.sync && !state.write_error &&
+         core.may_write(state);
+}
+
 void flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   Core& core = core_of(request);
   Reply reply(core, request);
   const std::shared_ptr<FileHandle> handle = handle_of(info->fh);
-  if (!handle->is_writable() || is_settled(*handle->file())) {
+  if (!handle->is_writable() || is_settled(*handle->file()) || can_wait(core, *handle->file())) {
     reply.ok();
     return;
   }

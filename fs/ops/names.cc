@@ -51,6 +51,7 @@ void make(fuse_req_t request, NewInode made) {
     reply.error(ENAMETOOLONG);
     return;
   }
+  if (make_here(core, reply, made)) return;
   DirectoryChange change(core.table, made.directory);
   core.launch(make_task(&core, reply.park(), std::move(change), std::move(made)));
 }
@@ -80,6 +81,7 @@ void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
     return;
   }
   NewInode made = new_inode(request, parent, name, wire::FileKind::regular, mode);
+  if (create_here(core, reply, made, info->flags)) return;
   DirectoryChange change(core.table, made.directory);
   core.launch(create_task(&core, reply.park(), std::move(change), std::move(made), info->flags));
 }

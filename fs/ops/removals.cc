@@ -10,25 +10,28 @@
 namespace shoal::fs::ops {
 namespace {
 
+using RemovalHere = bool (*)(Core&, Reply&, const NameRef&);
 using RemovalTask = Task<void> (*)(Core*, Reply, DirectoryChange, InodeId, std::string);
 
-void remove_name(fuse_req_t request, fuse_ino_t parent, const char* name, RemovalTask task) {
+void remove_name(fuse_req_t request, fuse_ino_t parent, const char* name, RemovalHere here,
+                 RemovalTask task) {
   Core& core = core_of(request);
   Reply reply(core, request);
   if (is_name_too_long(name)) {
     reply.error(ENAMETOOLONG);
     return;
   }
+  if (here(core, reply, {InodeId(parent), name})) return;
   DirectoryChange change(core.table, InodeId(parent));
   core.launch(task(&core, reply.park(), std::move(change), InodeId(parent), name));
 }
 
 void unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  remove_name(request, parent, name, unlink_task);
+  remove_name(request, parent, name, unlink_here, unlink_task);
 }
 
 void rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  remove_name(request, parent, name, rmdir_task);
+  remove_name(request, parent, name, rmdir_here, rmdir_task);
 }
 
 void rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent,
@@ -46,6 +49,7 @@ void rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t 
     reply.error(EINVAL);
     return;
   }
+  if (rename_here(core, reply, move)) return;
   DirectoryChange change(core.table, InodeId(parent), InodeId(new_parent));
   core.launch(rename_task(&core, reply.park(), std::move(change), std::move(move)));
 }

@@ -16,7 +16,7 @@ using test::InProcessTracker;
 /// A volume and its session; events forget what they name, as the mount does.
 struct Peer {
   Peer(InProcessTracker& tracker, const Clock& clock, const std::string& name)
-      : session(tracker.open_session(name)), volume(*session, clock) {
+      : session(tracker.open_session(name)), volume(*session, nullptr, clock) {
     session->on_invalidate = [this](wire::Invalidate event) { return forget(std::move(event)); };
   }
   Task<Result<wire::InvalidateReply>> forget(wire::Invalidate event) {

@@ -215,10 +215,4 @@ Task<Result<std::vector<bool>>> FakeTracker::may_drop(std::vector<wire::ContentR
   co_return answers;
 }
 
-Task<Result<bool>> FakeTracker::inode_exists(InodeId inode, Deadline deadline) {
-  auto arrived = co_await travel(deadline);
-  if (!arrived) co_return pass(arrived);
-  co_return inodes.contains(inode);
-}
-
 }  // namespace shoal::test

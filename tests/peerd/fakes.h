@@ -98,7 +98,6 @@ class FakeTracker final : public peerd::Tracker {
   bool is_away = false;
   Duration delay = std::chrono::milliseconds(1);
   std::map<ContentId, wire::Located> contents;
-  std::set<InodeId> inodes;
   std::set<ContentId> may_be_dropped;
   std::set<ContentId> unwanted;
   std::vector<std::vector<wire::Announcement>> announced;
@@ -117,7 +116,6 @@ class FakeTracker final : public peerd::Tracker {
       std::vector<wire::Announcement> announcements, Deadline deadline) override;
   Task<Result<std::vector<bool>>> may_drop(std::vector<wire::ContentRef> contents,
                                            Deadline deadline) override;
-  Task<Result<bool>> inode_exists(InodeId inode, Deadline deadline) override;
 
  private:
   Task<Result<void>> travel(Deadline deadline);

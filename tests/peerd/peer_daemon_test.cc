@@ -46,6 +46,7 @@ class FakeMount final : public Mount {
   std::vector<wire::Reclaim> reclaims() override { return {{InodeId(3), 4}}; }
   void caches_void(bool) override {}
   void connected() override { ++connects; }
+  Task<Result<void>> settle(Deadline) override { co_return base::ok(); }
   std::string mount_point() const override { return "/mnt/x"; }
   std::string mode() const override { return "mediated"; }
   Task<Result<void>> unmount(bool lazy) override {

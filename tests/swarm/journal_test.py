@@ -2,12 +2,13 @@
 """Changes that took effect on a peer and had yet to reach the tracker: none is lost, none comes twice."""
 
 import hashlib
+import json
 import os
 import random
 import signal
 import unittest
 
-from lab import Lab, seed
+from lab import Lab, seed, wait_for
 
 
 def write(path, data):
@@ -84,6 +85,37 @@ class JournalTest(unittest.TestCase):
                 self.assertEqual(tree(f"{lab.mnt(1)}/fresh"), expected)
                 self.assertEqual(tree(f"{lab.mnt(2)}/fresh"), expected)
             self.assertEqual(os.listdir(lab.mnt(2)), ["fresh"])
+
+    def test_what_a_peer_changed_without_the_tracker_yields_to_what_others_did(self):
+        with Lab(peers=2, copies=1) as lab:
+            ours, theirs = f"{lab.mnt(1)}/shared", f"{lab.mnt(2)}/shared"
+            os.mkdir(theirs)
+            write(f"{theirs}/before", b"before")
+            frozen = pid_of(lab, "peer2")
+            # Nobody takes what peer 2 has to tell; until its lease ends it goes on by itself.
+            lab.kill("tracker")
+            write(f"{theirs}/same", b"theirs")
+            write(f"{theirs}/own", b"own")
+            os.kill(frozen, signal.SIGSTOP)
+            try:
+                lab.restart("tracker")
+                write(f"{ours}/same", b"ours")  # waits for the frozen peer's lease to end
+            finally:
+                os.kill(frozen, signal.SIGCONT)
+
+            def names():
+                return sorted(os.listdir(ours))
+
+            wait_for(lambda: len(names()) == 4, "what was made on the frozen peer")
+            kept = next(name for name in names() if name.startswith("same.conflict-peer2-"))
+            self.assertEqual(names(), sorted(["before", "same", "own", kept]))
+            self.assertEqual(read(f"{ours}/same"), b"ours")
+            wait_for(lambda: os.stat(f"{ours}/{kept}").st_size == 6, "its bytes")
+            self.assertEqual(read(f"{ours}/{kept}"), b"theirs")
+            self.assertEqual(tree(theirs), tree(ours))
+            listed = json.loads(lab.shoal("conflicts", "--json", "--dir", lab.dir).stdout)
+            self.assertEqual([(one["path"], one["peer"]) for one in listed["conflicts"]],
+                             [(f"/shared/{kept}", "peer2")])
 
 
 if __name__ == "__main__":
