@@ -21,6 +21,33 @@ constexpr std::chrono::seconds kRecoveryTime{10};
 /// How long a lazily detached mount may still be served for those who have files open.
 constexpr std::chrono::seconds kLazyTime{2};
 
+/// What a recall has come to.
+struct Recalled {
+  explicit Recalled(Executor executor) : done(std::move(executor)) {}
+  base::Signal done;
+  Result<wire::RecallReply> reply = fail(Errc::canceled, "the mount is ending");
+};
+
+/// Tells that it is done, even when the task that has it is dropped.
+class RecallEnd {
+ public:
+  explicit RecallEnd(std::shared_ptr<Recalled> recalled) : recalled_(std::move(recalled)) {}
+  RecallEnd(RecallEnd&& other) noexcept = default;
+  RecallEnd& operator=(RecallEnd&&) = delete;
+  ~RecallEnd() {
+    if (recalled_) recalled_->done.set();
+  }
+  void set(Result<wire::RecallReply> reply) { recalled_->reply = std::move(reply); }
+
+ private:
+  std::shared_ptr<Recalled> recalled_;
+};
+
+Task<void> carry_out_recall(Core* core, wire::Recall event, RecallEnd end) {
+  auto reply = co_await fs::recall(core, std::move(event));
+  end.set(std::move(reply));
+}
+
 class MountedFileSystem final : public FileSystem {
  public:
   MountedFileSystem(Parts parts, std::unique_ptr<TrackerPort> port, MountOptions options,
@@ -37,9 +64,7 @@ class MountedFileSystem final : public FileSystem {
   Task<Result<wire::InvalidateReply>> invalidate(wire::Invalidate event) override {
     return fs::invalidate(&core_, std::move(event));
   }
-  Task<Result<wire::RecallReply>> recall(wire::Recall event) override {
-    return fs::recall(&core_, std::move(event));
-  }
+  Task<Result<wire::RecallReply>> recall(wire::Recall event) override;
   std::vector<wire::Reclaim> reclaims() override { return fs::reclaims(core_); }
   void caches_void(bool session_lost) override { void_caches(core_, session_lost); }
   void connected() override {}
@@ -65,6 +90,17 @@ class MountedFileSystem final : public FileSystem {
   std::unique_ptr<Mount> mount_;
   bool has_ended_ = false;
 };
+
+/// In a task of the mount: with the connection that it came on the request is canceled, but a
+/// publish that has begun must end. Cut off behind its Publish, the file would be taken for
+/// unpublished, written to again, and the bytes that the tracker has as the current ones be gone.
+Task<Result<wire::RecallReply>> MountedFileSystem::recall(wire::Recall event) {
+  const auto recalled = std::make_shared<Recalled>(core_.env.loop.get_executor());
+  spawn(core_.group, carry_out_recall(&core_, std::move(event), RecallEnd(recalled)));
+  const Result<void> done = co_await recalled->done.wait();
+  if (!done) co_return pass(done);
+  co_return std::move(recalled->reply);
+}
 
 Task<Result<void>> MountedFileSystem::begin() {
   Loop& loop = core_.env.loop;
