@@ -30,6 +30,7 @@ Core::Core(Parts parts, MountOptions mount_options, TrackerPort& port,
       outbox(parts.loop, parts.timer, parts.pool, port,
              journal ? std::move(journal) : memory_journal()),
       volume(port, options.delegation ? &outbox : nullptr, parts.timer.clock()),
+      locks(parts.loop.get_executor()),
       notifier(parts.loop.get_executor(), parts.timer),
       interrupts(std::make_unique<Interrupts>()),
       allocating_(parts.loop.get_executor()) {

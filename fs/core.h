@@ -11,6 +11,7 @@
 #include "base/task.h"
 #include "fs/file_system.h"
 #include "fs/inode_table.h"
+#include "fs/lock_table.h"
 #include "fs/notifier.h"
 #include "fs/open_file.h"
 #include "fs/outbox.h"
@@ -51,6 +52,7 @@ struct Core {
   Outbox outbox;
   Volume volume;
   InodeTable table;
+  LockTable locks;
   ReplyGate gate;
   Notifier notifier;
   std::unique_ptr<Interrupts> interrupts;

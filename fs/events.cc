@@ -221,6 +221,7 @@ std::vector<wire::Reclaim> reclaims(const Core& core) {
 void void_caches(Core& core, bool session_lost) {
   core.gate.exclusively([&] { core.volume.drop_all(session_lost); });
   if (session_lost) {
+    core.locks.lose_all();
     for (const std::shared_ptr<OpenFile>& file : core.table.files()) {
       file->update([](FileState& state) { state.is_delegated = false; });
     }

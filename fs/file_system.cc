@@ -66,6 +66,7 @@ class MountedFileSystem final : public FileSystem {
   }
   Task<Result<wire::RecallReply>> recall(wire::Recall event) override;
   std::vector<wire::Reclaim> reclaims() override { return fs::reclaims(core_); }
+  std::vector<wire::LockClaim> lock_claims() override { return core_.locks.claims(); }
   void caches_void(bool session_lost) override { void_caches(core_, session_lost); }
   void connected() override {}
 

@@ -52,6 +52,7 @@ class FileSystem {
   virtual Task<Result<wire::InvalidateReply>> invalidate(wire::Invalidate event) = 0;
   virtual Task<Result<wire::RecallReply>> recall(wire::Recall event) = 0;
   virtual std::vector<wire::Reclaim> reclaims() = 0;
+  virtual std::vector<wire::LockClaim> lock_claims() = 0;
   virtual void caches_void(bool session_lost) = 0;
   virtual void connected() = 0;
 

@@ -125,7 +125,8 @@ void answer(Reply& reply, const Result<void>& outcome) {
 
 }  // namespace
 
-Task<void> flush_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle) {
+Task<void> flush_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle,
+                      LockTable::Key owner) {
   const std::shared_ptr<OpenFile> file = handle->file();
   Result<void> outcome = take_write_error(*file);
   // An orphan's bytes are for those who have it open here; a recall would publish them.
@@ -133,6 +134,9 @@ Task<void> flush_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handl
     const bool is_only_writer = core->table.writers(file->inode()) == 1;
     outcome = co_await publish(core, file, {core->options.sync, is_only_writer});
   }
+  const Result<void> unlocked = co_await base::with_deadline(
+      core->env.timer, core->metadata_deadline(), core->locks.wait_unlocked(owner));
+  if (outcome && !unlocked) outcome = unlocked;
   answer(reply, outcome);
 }
 

@@ -36,8 +36,9 @@ Task<Result<wire::InodeRecord>> get_held_inode(Core* core, InodeId inode, Deadli
 
 /// Open when the record is not in memory, or the open cuts the file or is for writing only.
 Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags);
-/// close(2) of a file with unpublished bytes.
-Task<void> flush_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle);
+/// close(2) of a file with unpublished bytes, by an owner whose unlocks may be under way.
+Task<void> flush_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle,
+                      LockTable::Key owner);
 Task<void> fsync_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle);
 
 }  // namespace shoal::fs

@@ -11,10 +11,12 @@
 
 namespace shoal::fs {
 
-std::shared_ptr<ReplySlot> Interrupts::add(fuse_req* request, int caller) {
+std::shared_ptr<ReplySlot> Interrupts::add(fuse_req* request, int caller,
+                                           std::shared_ptr<base::Signal> interrupted) {
   auto slot = std::make_shared<ReplySlot>();
   slot->request = request;
   slot->caller = caller;
+  slot->interrupted = std::move(interrupted);
   const base::MutexLock lock(mutex_);
   slot->number = ++last_;
   slots_.emplace(slot->number, slot);

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "base/mutex.h"
+#include "base/task.h"
 
 struct fuse_req;
 
@@ -17,12 +18,15 @@ struct ReplySlot {
   std::atomic<fuse_req*> request{nullptr};
   std::uint64_t number = 0;
   int caller = 0;  ///< the thread that waits, 0 when it is none of ours to see
+  /// Set by an interrupt at once, if there is one. Thread of its use: the loop.
+  std::shared_ptr<base::Signal> interrupted;
 };
 
 /// The requests that wait in a task, by number, so that FUSE_INTERRUPT finds them. Thread: any.
 class Interrupts {
  public:
-  std::shared_ptr<ReplySlot> add(fuse_req* request, int caller);
+  std::shared_ptr<ReplySlot> add(fuse_req* request, int caller,
+                                 std::shared_ptr<base::Signal> interrupted);
   void remove(std::uint64_t number);
   /// nullptr when it was answered meanwhile.
   std::shared_ptr<ReplySlot> find(std::uint64_t number) const;

@@ -214,6 +214,10 @@ class FileHandle {
   InodeId inode() const { return file_->inode(); }
   bool is_writable() const;
   bool is_appending() const;
+  /// It held locks of a session that was lost: others may have changed what they guarded, so
+  /// nothing is read or written through it any more (EIO, as NFS does). Thread: any.
+  void lose_locks() { has_lost_locks_ = true; }
+  bool has_lost_locks() const { return has_lost_locks_.load(); }
 
   /// See Readahead. Thread: any.
   Readahead::Plan on_read(std::uint64_t offset, std::uint64_t length, std::uint64_t file_bytes,
@@ -228,6 +232,7 @@ class FileHandle {
  private:
   const std::shared_ptr<OpenFile> file_;
   const int flags_;  // of open(2)
+  std::atomic<bool> has_lost_locks_{false};
   base::Mutex mutex_;
   Readahead readahead_ GUARDED_BY(mutex_);
   SteadyTime unreachable_at_ = SteadyTime::min();

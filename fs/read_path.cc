@@ -2,6 +2,7 @@
 #include "fs/read_path.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -187,6 +188,10 @@ Task<void> read_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle
   bool with_refresh = false;
   for (int round = 0; reply.is_open(); ++round) {
     auto got = co_await read_round(core, handle, offset, &out, with_refresh, deadline);
+    if (handle->has_lost_locks()) {
+      reply.error(EIO);
+      co_return;
+    }
     if (got) {
       reply.bytes(ByteView(out).first(*got));
       co_return;

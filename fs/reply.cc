@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "fs/reply.h"
 
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "fs/errno.h"
 #include "fs/stat.h"
@@ -19,6 +22,7 @@ constexpr std::chrono::milliseconds kInterruptGrace{700};
 Task<void> answer_interrupted(Core* core, std::uint64_t number) {
   const std::shared_ptr<ReplySlot> slot = core->interrupts->find(number);
   if (!slot) co_return;
+  if (slot->interrupted) slot->interrupted->set();
   const int caller = slot->caller;
   const bool is_killed = co_await core->env.pool.run([caller] { return is_being_killed(caller); });
   if (!is_killed) {
@@ -60,8 +64,8 @@ Reply::~Reply() {
   if (fuse_req* request = take()) fuse_reply_err(request, EIO);
 }
 
-Reply Reply::park() {
-  slot_ = core_->interrupts->add(request_, fuse_req_ctx(request_)->pid);
+Reply Reply::park(std::shared_ptr<base::Signal> interrupted) {
+  slot_ = core_->interrupts->add(request_, fuse_req_ctx(request_)->pid, std::move(interrupted));
   // An interrupt may come, and even be answered, from here on: the slot decides who answers.
   fuse_req* const request = std::exchange(request_, nullptr);
   fuse_req_interrupt_func(request, on_interrupt,
@@ -161,6 +165,23 @@ bool Reply::xattr_size(std::size_t size) {
 bool Reply::offset(std::uint64_t offset) {
   fuse_req* const request = take();
   return request != nullptr && fuse_reply_lseek(request, static_cast<off_t>(offset)) == 0;
+}
+
+bool Reply::lock(const std::optional<wire::LockHolder>& holder) {
+  fuse_req* const request = take();
+  if (request == nullptr) return false;
+  struct flock out{};
+  out.l_type = F_UNLCK;
+  if (holder) {
+    constexpr std::uint64_t kLast = std::numeric_limits<off_t>::max();
+    const std::uint64_t last = std::min(holder->range.last, kLast);
+    out.l_type = holder->type == wire::LockType::write ? F_WRLCK : F_RDLCK;
+    out.l_whence = SEEK_SET;
+    out.l_start = static_cast<off_t>(std::min(holder->range.first, kLast));
+    out.l_len = last == kLast ? 0 : static_cast<off_t>(last - holder->range.first + 1);
+    out.l_pid = static_cast<pid_t>(holder->pid);
+  }
+  return fuse_reply_lock(request, &out) == 0;
 }
 
 bool Reply::statfs(const wire::SwarmTotals& totals) {

@@ -4,12 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
 #include "base/error.h"
 #include "fs/core.h"
 #include "fs/interrupts.h"
+#include "wire/locks.h"
 #include "wire/records.h"
 
 struct fuse_req;
@@ -44,8 +46,9 @@ class Reply {
   ~Reply();
 
   /// Before the request is moved into a task: an interrupt by the kernel then answers EINTR, after
-  /// a grace so that signals which end nobody do not break short waits. Thread: the worker.
-  Reply park();
+  /// a grace so that signals which end nobody do not break short waits. interrupted: set at once,
+  /// so that whoever waits on it can answer without the grace. Thread: the worker.
+  Reply park(std::shared_ptr<base::Signal> interrupted = nullptr);
   /// False once it was answered, by an interrupt for instance: a task may give up then.
   bool is_open() const;
 
@@ -63,6 +66,7 @@ class Reply {
   bool written(std::size_t count);
   bool xattr_size(std::size_t size);
   bool offset(std::uint64_t offset);
+  bool lock(const std::optional<wire::LockHolder>& holder);
   bool statfs(const wire::SwarmTotals& totals);
 
  private:

@@ -42,6 +42,15 @@ class TrackerClientPort final : public TrackerPort {
   Task<Result<wire::LocateReply>> ask(wire::Locate request, Deadline deadline) override {
     return client_.call(std::move(request), deadline);
   }
+  Task<Result<wire::LockReply>> ask(wire::Lock request, Deadline deadline) override {
+    return client_.call(request, deadline);
+  }
+  Task<Result<wire::Empty>> ask(wire::Unlock request, Deadline deadline) override {
+    return client_.call(std::move(request), deadline);
+  }
+  Task<Result<wire::TestLockReply>> ask(wire::TestLock request, Deadline deadline) override {
+    return client_.call(request, deadline);
+  }
   Task<Result<std::vector<wire::OperationReply>>> mutate(std::vector<wire::Operation> operations,
                                                          Deadline deadline) override {
     return client_.mutate(std::move(operations), deadline);

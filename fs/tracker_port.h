@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/task.h"
+#include "wire/locks.h"
 #include "wire/messages.h"
 
 namespace shoal::fs {
@@ -27,6 +28,9 @@ class TrackerPort {
   virtual Task<Result<wire::Empty>> ask(wire::ReturnDelegation request, Deadline deadline) = 0;
   virtual Task<Result<wire::Empty>> ask(wire::CloseOrphan request, Deadline deadline) = 0;
   virtual Task<Result<wire::LocateReply>> ask(wire::Locate request, Deadline deadline) = 0;
+  virtual Task<Result<wire::LockReply>> ask(wire::Lock request, Deadline deadline) = 0;
+  virtual Task<Result<wire::Empty>> ask(wire::Unlock request, Deadline deadline) = 0;
+  virtual Task<Result<wire::TestLockReply>> ask(wire::TestLock request, Deadline deadline) = 0;
   virtual Task<Result<std::vector<wire::OperationReply>>> mutate(
       std::vector<wire::Operation> operations, Deadline deadline) = 0;
 

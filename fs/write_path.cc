@@ -5,6 +5,7 @@
 #include <linux/falloc.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/log.h"
 #include "fs/blobs.h"
@@ -212,6 +213,10 @@ Task<void> write_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handl
     auto guard = co_await lock_to_write(core, file, deadline);
     if (!guard) {
       reply.fail(guard.error());
+      co_return;
+    }
+    if (handle->has_lost_locks()) {
+      reply.error(EIO);
       co_return;
     }
     Result<void> ready = co_await prepare_write(core, file, appending, offset, data.size());

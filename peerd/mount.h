@@ -8,6 +8,7 @@
 #include "base/task.h"
 #include "cache/blob_source.h"
 #include "cache/blob_store.h"
+#include "wire/locks.h"
 #include "wire/messages.h"
 
 namespace shoal::wire {
@@ -24,6 +25,7 @@ class Mount {
   virtual Task<Result<wire::InvalidateReply>> invalidate(wire::Invalidate event) = 0;
   virtual Task<Result<wire::RecallReply>> recall(wire::Recall event) = 0;
   virtual std::vector<wire::Reclaim> reclaims() = 0;
+  virtual std::vector<wire::LockClaim> lock_claims() = 0;
   virtual void caches_void(bool session_lost) = 0;
   virtual void connected() = 0;
 

@@ -19,6 +19,7 @@ class FuseMount final : public Mount {
     return files_->recall(std::move(event));
   }
   std::vector<wire::Reclaim> reclaims() override { return files_->reclaims(); }
+  std::vector<wire::LockClaim> lock_claims() override { return files_->lock_claims(); }
   void caches_void(bool session_lost) override { files_->caches_void(session_lost); }
   void connected() override { files_->connected(); }
 

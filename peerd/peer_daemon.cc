@@ -187,6 +187,10 @@ wire::Capacity PeerDaemon::capacity() {
   return {usage.ceiling_bytes, usage.available_bytes, usage.bytes, usage.blobs};
 }
 
+std::vector<wire::LockClaim> PeerDaemon::lock_claims() {
+  return mount_ != nullptr ? mount_->lock_claims() : std::vector<wire::LockClaim>();
+}
+
 std::vector<wire::Reclaim> PeerDaemon::reclaims() {
   return mount_ != nullptr ? mount_->reclaims() : std::vector<wire::Reclaim>();
 }

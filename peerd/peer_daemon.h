@@ -84,6 +84,7 @@ class PeerDaemon final : public wire::TrackerEvents {
   void members(wire::Members members) override;
   wire::Capacity capacity() override;
   std::vector<wire::Reclaim> reclaims() override;
+  std::vector<wire::LockClaim> lock_claims() override;
   void caches_void(bool session_lost) override;
   void connected() override;
 

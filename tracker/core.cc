@@ -48,6 +48,10 @@ class SessionRequests {
   void operator()(wire::ReturnDelegation& r) { on_return_delegation(state_, session_, token_, r); }
   void operator()(wire::CloseOrphan& r) { on_close_orphan(state_, session_, token_, r); }
   void operator()(wire::Announce& r) { on_announce(state_, session_, token_, r); }
+  void operator()(wire::Lock& r) { on_lock(state_, session_, token_, r); }
+  void operator()(wire::Unlock& r) { on_unlock(state_, session_, token_, r); }
+  void operator()(wire::TestLock& r) { on_test_lock(state_, session_, token_, r); }
+  void operator()(wire::ClaimLocks& r) { on_claim_locks(state_, session_, token_, r); }
   void operator()(wire::MayDrop& r) { on_may_drop(state_, session_, token_, r); }
   void operator()(auto&) {
     state_.reply(token_, fail(Errc::unsupported, "a request that does not belong here"));
@@ -103,6 +107,7 @@ Result<void> Core::load(Moment now) {
     session.lease_end = now.steady + state.options.lease;
     session.last_sequence = state.store.last_kept(row.id);
     state.missing.insert(row.id);
+    state.unclaimed.insert(row.id);
     state.members.at(row.peer).session = row.id;
   }
   state.grace_end = now.steady + state.options.lease;
@@ -118,6 +123,7 @@ std::vector<Output> Core::run(std::vector<Input> inputs, Moment now, bool tick) 
   }
   if (tick) check_leases(state_);
   check_grace(state_);
+  check_lock_grace(state_);
   settle();
   if (tick) state_.replication.tick(state_);
   return commit();
@@ -135,7 +141,10 @@ void Core::take(Input& input) {
     on_disconnected(state, *disconnected);
   } else if (auto* canceled = std::get_if<Canceled>(&input)) {
     Work* work = state.works.find_by_token(canceled->token);
-    if (work == nullptr) return;
+    if (work == nullptr) {
+      cancel_lock(state, canceled->token);
+      return;
+    }
     if (std::holds_alternative<MutateWork>(work->task)) {
       state.works.detach(*work);  // under way, and known by its numbers
     } else {

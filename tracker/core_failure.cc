@@ -60,12 +60,16 @@ std::vector<Output> Core::fail_batch(const Error& error) {
   state.releases.clear();
   state.journals.clear();
 
-  // Requests to peers stay: dropping something from a cache is never wrong. Replies do not.
+  // Requests to peers stay: dropping something from a cache is never wrong. Replies do not, but
+  // for those that have nothing to do with the database.
   std::set<Token> failed(batch_tokens_.begin(), batch_tokens_.end());
   std::vector<Request> reads = std::exchange(state.reads, {});
   std::vector<Output> all = std::exchange(state.outputs, {});
   for (Output& output : all) {
-    if (!std::holds_alternative<Reply>(output)) state.outputs.push_back(std::move(output));
+    const auto* reply = std::get_if<Reply>(&output);
+    if (reply != nullptr && !reply->is_firm) continue;
+    if (reply != nullptr) failed.erase(reply->token);
+    state.outputs.push_back(std::move(output));
   }
   for (const WorkId id : std::exchange(state.touched, {})) {
     if (state.works.find(id) == nullptr) continue;
@@ -85,7 +89,9 @@ std::vector<Output> Core::fail_batch(const Error& error) {
   }
   batch_tokens_.clear();
   for (const Token token : failed) {
-    if (state.works.find_by_token(token) == nullptr) state.reply(token, std::unexpected(error));
+    const bool is_waiting =
+        state.works.find_by_token(token) != nullptr || is_lock_waiting(state, token);
+    if (!is_waiting) state.reply(token, std::unexpected(error));
   }
   answer_reads(std::move(reads));
   state.reads.clear();

@@ -57,6 +57,19 @@ void on_locate(State& state, Token token, const wire::Locate& request);
 void on_announce(State& state, Session& session, Token token, const wire::Announce& request);
 void on_may_drop(State& state, Session& session, Token token, const wire::MayDrop& request);
 
+// ---- locks (lock_requests.cc)
+void on_lock(State& state, Session& session, Token token, const wire::Lock& request);
+void on_unlock(State& state, Session& session, Token token, const wire::Unlock& request);
+void on_test_lock(State& state, Session& session, Token token, const wire::TestLock& request);
+void on_claim_locks(State& state, Session& session, Token token, const wire::ClaimLocks& request);
+/// Nobody waits for the answer any more. No-op for other requests.
+void cancel_lock(State& state, Token token);
+/// Gives up all that a session has, or waits for.
+void end_locks(State& state, SessionId session);
+/// Lets those go on who waited until all sessions had claimed their locks, once it is so.
+void check_lock_grace(State& state);
+bool is_lock_waiting(const State& state, Token token);
+
 // ---- events (invalidate.cc)
 
 /// Step 3 of docs/coherence.md: sends what the change's footprint still asks for. True: every

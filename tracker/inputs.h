@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "wire/locks.h"
 #include "wire/messages.h"
 
 namespace shoal::tracker {
@@ -28,14 +29,15 @@ using AnyRequest =
                  wire::AllocateInodes, wire::Lookup, wire::GetInode, wire::ReadDirectory,
                  wire::GetXattrs, wire::GetParent, wire::Mutate, wire::Delegate,
                  wire::ReturnDelegation, wire::CloseOrphan, wire::Locate, wire::Announce,
-                 wire::MayDrop, wire::Status, wire::Resolve, wire::Invite, Describe>;
+                 wire::MayDrop, wire::Status, wire::Resolve, wire::Invite, Describe, wire::Lock,
+                 wire::Unlock, wire::TestLock, wire::ClaimLocks>;
 using AnyReply =
     std::variant<wire::Empty, wire::JoinReply, wire::OpenSessionReply, wire::HeartbeatReply,
                  wire::AllocateInodesReply, wire::LookupReply, wire::GetInodeReply,
                  wire::ReadDirectoryReply, wire::GetXattrsReply, wire::GetParentReply,
                  wire::MutateReply, wire::DelegateReply, wire::LocateReply, wire::AnnounceReply,
                  wire::MayDropReply, wire::StatusReply, wire::ResolveReply, wire::InviteReply,
-                 wire::FindReply>;
+                 wire::FindReply, wire::LockReply, wire::TestLockReply>;
 
 // ---- in
 
@@ -89,6 +91,7 @@ struct Moment {
 struct Reply {
   Token token;
   Result<AnyReply> result;
+  bool is_firm = false;  ///< true whatever becomes of the batch's transaction
 };
 
 /// A request to a peer. Invalidate and Recall want an EventAnswer.

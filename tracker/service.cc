@@ -89,6 +89,10 @@ Service::Service(Executor executor, Timer& timer, Submit submit, FindPaths find_
   route<wire::Status>();
   route<wire::Resolve>();
   route<wire::Invite>();
+  route<wire::Lock>();
+  route<wire::Unlock>();
+  route<wire::TestLock>();
+  route<wire::ClaimLocks>();
   router_.on<wire::Find>([this](wire::RequestContext context, wire::Find request) {
     return find(context, std::move(request));
   });

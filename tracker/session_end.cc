@@ -18,6 +18,7 @@ void end_session(State& state, SessionId id, SessionEnd how) {
   Session* session = state.sessions.find(id);
   if (session == nullptr) return;
   end_works(state, *session);
+  end_locks(state, id);
   forget_awaited(state, *session);
   for (const InodeId inode : state.delegations.held_by(id)) drop_delegation(state, inode);
   state.watches.forget_session(id);

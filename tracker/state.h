@@ -12,6 +12,7 @@
 #include "tracker/census.h"
 #include "tracker/delegations.h"
 #include "tracker/inputs.h"
+#include "tracker/locks.h"
 #include "tracker/members.h"
 #include "tracker/replication.h"
 #include "tracker/sessions.h"
@@ -38,6 +39,13 @@ struct Link {
   bool is_control = false;
 };
 
+/// A Lock or TestLock that came before all sessions had claimed the locks that they held.
+struct LockWaiter {
+  Token token;
+  SessionId session;
+  AnyRequest request;
+};
+
 struct State {
   State(Store& the_store, CoreOptions the_options)
       : store(the_store), options(std::move(the_options)), random(options.seed) {}
@@ -56,6 +64,7 @@ struct State {
   Sessions sessions;
   Watches watches;
   Delegations delegations;
+  Locks locks;
   Census census;
   Works works;
   Replication replication;
@@ -64,6 +73,9 @@ struct State {
   std::set<SessionId> missing;
   SteadyTime grace_end;
   std::vector<WorkId> grace_waiters;
+  /// The same for locks: sessions that have not claimed those they held, and who waits for that.
+  std::set<SessionId> unclaimed;
+  std::vector<LockWaiter> lock_waiters;
 
   /// Of the batch under way.
   std::vector<Output> outputs;
@@ -84,6 +96,9 @@ struct State {
 
   void reply(Token token, Result<AnyReply> result) {
     if (token) outputs.emplace_back(Reply{token, std::move(result)});
+  }
+  void reply_firmly(Token token, Result<AnyReply> result) {
+    if (token) outputs.emplace_back(Reply{token, std::move(result), true});
   }
 };
 

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "wire/limits.h"
+#include "wire/locks.h"
 #include "wire/messages.h"
 
 namespace shoal::wire::archive {
@@ -143,6 +144,29 @@ inline void load(Reader& reader, Errc& code) {
   const auto number = reader.take_integer<std::uint16_t>();
   if (number == 0 || number > base::kErrcMax) throw Malformed("there is no such kind of error");
   code = static_cast<Errc>(number);
+}
+
+/// Enumerations that count from 1 in a byte: their last enumerator.
+template <class T>
+inline constexpr std::uint8_t kLast = 0;
+template <>
+inline constexpr auto kLast<LockKind> = static_cast<std::uint8_t>(LockKind::posix);
+template <>
+inline constexpr auto kLast<LockType> = static_cast<std::uint8_t>(LockType::write);
+template <>
+inline constexpr auto kLast<LockOutcome> = static_cast<std::uint8_t>(LockOutcome::too_many);
+template <class T>
+concept ByteEnum = std::is_enum_v<T> && kLast<T> != 0;
+
+template <ByteEnum T>
+void save(Writer& writer, const T& value) {
+  writer.append_integer(static_cast<std::uint8_t>(value));
+}
+template <ByteEnum T>
+void load(Reader& reader, T& value) {
+  const auto number = reader.take_integer<std::uint8_t>();
+  if (number == 0 || number > kLast<T>) throw Malformed("there is no such enumerator");
+  value = static_cast<T>(number);
 }
 
 template <class Tag, class Rep>
@@ -269,6 +293,8 @@ template <class Archive>
 struct specialize<Archive, shoal::wire::FileKind, specialization::non_member_load_save> {};
 template <class Archive>
 struct specialize<Archive, shoal::Errc, specialization::non_member_load_save> {};
+template <class Archive, shoal::wire::archive::ByteEnum T>
+struct specialize<Archive, T, specialization::non_member_load_save> {};
 template <class Archive>
 struct specialize<Archive, shoal::wire::ContentRef, specialization::non_member_load_save> {};
 

@@ -55,6 +55,13 @@ inline constexpr std::size_t kMaxDelegatedDirectories = 50'000;
 inline constexpr std::uint64_t kInodeRange = 10'000;
 /// Addresses one peer may announce.
 inline constexpr std::size_t kMaxEndpoints = 8;
+/// Pieces of locks that one session may hold: what a busy machine's databases need, and no more
+/// memory than some megabytes.
+inline constexpr std::size_t kMaxLocksPerSession = 50'000;
+/// Locks that one session may wait for: each is a request in flight, and half of those stay free.
+inline constexpr std::size_t kMaxWaitingLocks = kMaxRequestsInFlight / 2;
+/// Claims in one ClaimLocks: a message stays far below kMaxBodyBytes.
+inline constexpr std::size_t kMaxLockClaims = 16'384;
 /// Replies the tracker keeps per session to recognise repeated operations.
 inline constexpr std::size_t kMaxKeptReplies = 4096;
 

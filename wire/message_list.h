@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "wire/locks.h"
 #include "wire/messages.h"
 
 namespace shoal::wire {
@@ -28,6 +29,8 @@ using AllMessages = TypeList<
     SwarmTotals, Health, Endpoint, Reclaim, Announcement, Found, Stale, CopyOrder, ReleaseOrder,
     // operations
     Create, Link, Unlink, Rmdir, Rename, SetAttributes, SetXattr, RemoveXattr, Publish, Operation,
-    OperationReply, std::vector<Operation>>;
+    OperationReply, std::vector<Operation>,
+    // locks
+    Lock, LockReply, Unlock, TestLock, TestLockReply, ClaimLocks, LockClaim, LockPiece>;
 
 }  // namespace shoal::wire

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/task.h"
+#include "wire/locks.h"
 #include "wire/messages.h"
 #include "wire/rpc.h"
 #include "wire/transport.h"
@@ -26,6 +27,8 @@ class TrackerEvents {
   /// What to tell when a session is opened or resumed.
   virtual Capacity capacity() = 0;
   virtual std::vector<Reclaim> reclaims() = 0;
+  /// The locks that are held here, for a tracker that has forgotten them.
+  virtual std::vector<LockClaim> lock_claims() { return {}; }
   /// The tracker restarted or the session ended: nothing cached may be used any more. Called
   /// before any later answer is handed out; session_lost tells that delegations are gone too.
   virtual void caches_void(bool session_lost) = 0;

@@ -8,6 +8,8 @@
 // over (stale, or another session in return) makes a new one.
 #include "wire/tracker_session.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace shoal::wire {
@@ -50,6 +52,21 @@ Task<Result<OpenSessionReply>> ask_for_session(SharedState state, Channel channe
   co_return reply;
 }
 
+/// A tracker that has restarted knows the session, but not its locks. It must hear of them before
+/// anything else: locks and unlocks wait until the session is adopted.
+Task<Result<void>> claim_locks(SharedState state, Channel channel) {
+  const std::vector<LockClaim> all = state->events.lock_claims();
+  auto next = all.begin();
+  do {
+    const auto count = std::min<std::ptrdiff_t>(all.end() - next, kMaxLockClaims);
+    ClaimLocks request{{next, next + count}, next + count == all.end()};
+    next += count;
+    auto reply = co_await channel->call(std::move(request), state->after(kPatience));
+    if (!reply) co_return pass(std::move(reply));
+  } while (next != all.end());
+  co_return base::ok();
+}
+
 Task<Result<void>> open_session(SharedState state, Channel channel) {
   SteadyTime sent = state->timer.clock().steady();
   const SessionId asked = state->session;
@@ -68,6 +85,10 @@ Task<Result<void>> open_session(SharedState state, Channel channel) {
   if (!reply->session) co_return fail(Errc::corrupt, "the tracker opened session 0");
   if (state->session && (!reply->resumed || reply->session != state->session)) {
     state->lose_session("the tracker began another one");
+  }
+  if (state->session && reply->tracker_boot != state->tracker_boot) {
+    Result<void> claimed = co_await claim_locks(state, channel);
+    if (!claimed) co_return claimed;
   }
   state->adopt_session(*reply, sent, std::move(channel));
   co_return base::ok();

@@ -2,7 +2,10 @@
 // GETATTR, SETATTR, READLINK.
 #include "fs/attributes.h"
 
+#include <cerrno>
+
 #include "fs/answers.h"
+#include "fs/files.h"
 #include "fs/ops/ops.h"
 #include "fs/stat.h"
 
@@ -37,9 +40,15 @@ AttributeChange change_of(const Core& core, const struct stat& wanted, int mask)
   return change;
 }
 
-void setattr(fuse_req_t request, fuse_ino_t inode, struct stat* wanted, int mask, fuse_file_info*) {
+void setattr(fuse_req_t request, fuse_ino_t inode, struct stat* wanted, int mask,
+             fuse_file_info* info) {
   Core& core = core_of(request);
   Reply reply(core, request);
+  const bool cuts = (mask & FUSE_SET_ATTR_SIZE) != 0;
+  if (cuts && info != nullptr && handle_of(info->fh)->has_lost_locks()) {
+    reply.error(EIO);
+    return;
+  }
   const AttributeChange change = change_of(core, *wanted, mask);
   if (set_attributes_here(core, reply, InodeId(inode), change)) return;
   core.launch(set_attributes_task(&core, reply.park(), InodeId(inode), change));

@@ -28,6 +28,10 @@ void read(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset, fuse_f
   if (buffer.size() < size) buffer.resize(size);
   const auto at = static_cast<std::uint64_t>(offset);
   const MutableByteView out = MutableByteView(buffer).first(size);
+  if (handle->has_lost_locks()) {
+    reply.error(EIO);
+    return;
+  }
   if (handle->file()->holds_reads()) {
     core.launch(read_task(&core, reply.park(), handle, at, size));
     return;
@@ -47,6 +51,11 @@ void write(fuse_req_t request, fuse_ino_t, const char* data, std::size_t size, o
   Core& core = core_of(request);
   Reply reply(core, request);
   const std::shared_ptr<FileHandle>& handle = handle_of(info->fh);
+  // What a mapping holds may have been written by anybody, while the locks were held too.
+  if (handle->has_lost_locks() && info->writepage == 0) {
+    reply.error(EIO);
+    return;
+  }
   const auto at = static_cast<std::uint64_t>(offset);
   const ByteView bytes = as_bytes(std::string_view(data, size));
   // Pages written by the kernel from a mapping have their place, whatever the handle's mode.
@@ -68,6 +77,10 @@ void fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t len
                fuse_file_info* info) {
   Core& core = core_of(request);
   Reply reply(core, request);
+  if (handle_of(info->fh)->has_lost_locks()) {
+    reply.error(EIO);
+    return;
+  }
   core.launch(fallocate_task(&core, reply.park(), handle_of(info->fh), mode,
                              static_cast<std::uint64_t>(offset),
                              static_cast<std::uint64_t>(length)));
@@ -92,6 +105,10 @@ void copy_file_range(fuse_req_t request, fuse_ino_t, off_t from_offset, fuse_fil
                      fuse_ino_t, off_t to_offset, fuse_file_info* to, std::size_t length, int) {
   Core& core = core_of(request);
   Reply reply(core, request);
+  if (handle_of(from->fh)->has_lost_locks() || handle_of(to->fh)->has_lost_locks()) {
+    reply.error(EIO);
+    return;
+  }
   const CopyRange range{static_cast<std::uint64_t>(from_offset),
                         static_cast<std::uint64_t>(to_offset), length};
   core.launch(copy_range_task(&core, reply.park(), handle_of(from->fh), handle_of(to->fh), range));

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "fs/locks.h"
 #include "fs/ops/ops.h"
 
 namespace shoal::fs::ops {
@@ -41,21 +42,31 @@ bool can_wait(const Core& core, const OpenFile& file) {
          core.may_write(state);
 }
 
-void flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+void flush(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   Core& core = core_of(request);
   Reply reply(core, request);
   const std::shared_ptr<FileHandle> handle = handle_of(info->fh);
-  if (!handle->is_writable() || is_settled(*handle->file()) || can_wait(core, *handle->file())) {
+  // POSIX: when a process closes a file, by any of its descriptors, all its locks on it go.
+  const LockTable::Key owner{InodeId(inode), wire::LockKind::posix, info->lock_owner};
+  const bool has_locks = core.locks.holds(owner);
+  if (has_locks) unlock(core, owner);
+  const bool is_clean =
+      !handle->is_writable() || is_settled(*handle->file()) || can_wait(core, *handle->file());
+  if (!is_clean) {
+    core.launch(flush_task(&core, reply.park(), handle, owner));
+  } else if (has_locks) {
+    core.launch(unlocked_task(&core, reply.park(), owner));
+  } else {
     reply.ok();
-    return;
   }
-  core.launch(flush_task(&core, reply.park(), handle));
 }
 
 void release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   Core& core = core_of(request);
   Reply reply(core, request);
-  close_handle(core, take_handle(info->fh));
+  std::shared_ptr<FileHandle> handle = take_handle(info->fh);
+  unlock_handle(core, *handle);
+  close_handle(core, std::move(handle));
   reply.ok();
 }
 

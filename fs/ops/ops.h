@@ -28,9 +28,10 @@ void add_attribute_ops(fuse_lowlevel_ops& ops);
 void add_directory_ops(fuse_lowlevel_ops& ops);
 void add_file_ops(fuse_lowlevel_ops& ops);
 void add_data_ops(fuse_lowlevel_ops& ops);
+void add_lock_ops(fuse_lowlevel_ops& ops);
 void add_xattr_ops(fuse_lowlevel_ops& ops);
 
-/// All of them. Locks are not among them: the kernel keeps them by itself.
+/// All of them. Locks of directories never come: the kernel keeps them by itself.
 fuse_lowlevel_ops make_ops();
 
 }  // namespace shoal::fs::ops

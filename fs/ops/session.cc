@@ -36,6 +36,8 @@ void init(void* userdata, fuse_conn_info* connection) {
   want(connection, FUSE_CAP_READDIRPLUS);
   want(connection, FUSE_CAP_READDIRPLUS_AUTO);
   want(connection, FUSE_CAP_CACHE_SYMLINKS);
+  want(connection, FUSE_CAP_POSIX_LOCKS);
+  want(connection, FUSE_CAP_FLOCK_LOCKS);
   // Pages go when an event says so: a file that is written here keeps its own.
   want(connection, FUSE_CAP_EXPLICIT_INVAL_DATA);
   refuse(connection, FUSE_CAP_AUTO_INVAL_DATA);
@@ -84,6 +86,7 @@ fuse_lowlevel_ops make_ops() {
   add_directory_ops(ops);
   add_file_ops(ops);
   add_data_ops(ops);
+  add_lock_ops(ops);
   add_xattr_ops(ops);
   return ops;
 }

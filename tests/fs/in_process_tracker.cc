@@ -200,6 +200,15 @@ Task<Result<wire::Empty>> InProcessSession::ask(wire::ReturnDelegation request, 
 Task<Result<wire::Empty>> InProcessSession::ask(wire::CloseOrphan request, Deadline deadline) {
   return send(std::move(request), deadline);
 }
+Task<Result<wire::LockReply>> InProcessSession::ask(wire::Lock request, Deadline deadline) {
+  return send(request, deadline);
+}
+Task<Result<wire::Empty>> InProcessSession::ask(wire::Unlock request, Deadline deadline) {
+  return send(std::move(request), deadline);
+}
+Task<Result<wire::TestLockReply>> InProcessSession::ask(wire::TestLock request, Deadline deadline) {
+  return send(request, deadline);
+}
 Task<Result<wire::LocateReply>> InProcessSession::ask(wire::Locate request, Deadline deadline) {
   return send(std::move(request), deadline);
 }

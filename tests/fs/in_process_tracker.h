@@ -75,6 +75,9 @@ class InProcessSession final : public fs::TrackerPort {
   Task<Result<wire::Empty>> ask(wire::ReturnDelegation request, Deadline deadline) override;
   Task<Result<wire::Empty>> ask(wire::CloseOrphan request, Deadline deadline) override;
   Task<Result<wire::LocateReply>> ask(wire::Locate request, Deadline deadline) override;
+  Task<Result<wire::LockReply>> ask(wire::Lock request, Deadline deadline) override;
+  Task<Result<wire::Empty>> ask(wire::Unlock request, Deadline deadline) override;
+  Task<Result<wire::TestLockReply>> ask(wire::TestLock request, Deadline deadline) override;
   Task<Result<std::vector<wire::OperationReply>>> mutate(std::vector<wire::Operation> operations,
                                                          Deadline deadline) override;
 

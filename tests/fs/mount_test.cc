@@ -2,6 +2,7 @@
 // Real mounts of one swarm in this process.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
@@ -139,6 +140,30 @@ TEST_F(MountTest, without_a_lease_nothing_cached_is_shown) {
   write_file(one("b"), "y");
   lab_->on_loop([this] { lab_->session(1).set_cut(false); });
   EXPECT_EQ(read_file(two("b")), "y");
+}
+
+TEST_F(MountTest, handles_that_held_locks_of_a_lost_session_are_closed_off) {
+  write_file(one("a"), "x");
+  const int locked = ::open(one("a").c_str(), O_RDWR);
+  const int other = ::open(one("a").c_str(), O_RDWR);
+  const int given_up = ::open(one("a").c_str(), O_RDWR);
+  ASSERT_EQ(::flock(given_up, LOCK_EX), 0);
+  ASSERT_EQ(::flock(given_up, LOCK_UN), 0);
+  ASSERT_EQ(::flock(locked, LOCK_EX), 0);
+  lab_->on_loop([this] { lab_->mount(0).caches_void(true); });
+  EXPECT_EQ(::pwrite(locked, "y", 1, 0), -1);
+  EXPECT_EQ(errno, EIO);
+  EXPECT_EQ(::ftruncate(locked, 0), -1);
+  EXPECT_EQ(errno, EIO);
+  EXPECT_EQ(::flock(locked, LOCK_EX), -1);
+  EXPECT_EQ(errno, EIO);
+  char byte = 0;
+  EXPECT_EQ(::pread(locked, &byte, 1, 0), -1);
+  EXPECT_EQ(errno, EIO);
+  EXPECT_EQ(::pwrite(other, "z", 1, 0), 1);
+  EXPECT_EQ(::pwrite(given_up, "z", 1, 0), 1);
+  for (const int fd : {locked, other, given_up}) EXPECT_EQ(::close(fd), 0);
+  EXPECT_EQ(read_file(one("a")), "z");
 }
 
 TEST_F(MountTest, a_busy_mount_point_is_not_taken_for_a_stale_one) {

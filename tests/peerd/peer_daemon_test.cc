@@ -44,6 +44,7 @@ class FakeMount final : public Mount {
     co_return reply;
   }
   std::vector<wire::Reclaim> reclaims() override { return {{InodeId(3), 4}}; }
+  std::vector<wire::LockClaim> lock_claims() override { return {}; }
   void caches_void(bool) override {}
   void connected() override { ++connects; }
   Task<Result<void>> settle(Deadline) override { co_return base::ok(); }

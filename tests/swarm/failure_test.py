@@ -2,6 +2,7 @@
 """What holds while daemons die: reads go on while a holder lives, and end when none does."""
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -117,13 +118,25 @@ class Failure(unittest.TestCase):
         with Lab(peers=2, copies=2) as lab:
             write(f"{lab.mnt(1)}/file", b"old")
             self.assertEqual(read(f"{lab.mnt(2)}/file"), b"old")
+            locked, elsewhere = (os.open(f"{lab.mnt(peer)}/lock", os.O_RDWR | os.O_CREAT)
+                                 for peer in (2, 1))
+            fcntl.flock(locked, fcntl.LOCK_EX)
             frozen = next(p["pid"] for p in lab.status()["peers"] if p["name"] == "peer2")
             os.kill(frozen, signal.SIGSTOP)
             try:
                 write(f"{lab.mnt(1)}/file", b"new")  # waits for the frozen peer's lease to end
+                fcntl.flock(elsewhere, fcntl.LOCK_EX)
+                os.write(elsewhere, b"mine now")
             finally:
                 os.kill(frozen, signal.SIGCONT)
             self.assertEqual(read(f"{lab.mnt(2)}/file"), b"new")
+            # Whoever had the lock does not go on as if it still had it.
+            with self.assertRaises(OSError) as caught:
+                os.write(locked, b"mine still")
+            self.assertEqual(caught.exception.errno, errno.EIO)
+            os.close(locked)
+            os.close(elsewhere)
+            self.assertEqual(read(f"{lab.mnt(2)}/lock"), b"mine now")
 
     def test_several_labs_live_side_by_side(self):
         with Lab(peers=1, copies=1) as one, Lab(peers=1, copies=1) as two:

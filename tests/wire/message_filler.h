@@ -35,6 +35,10 @@ class MessageFiller {
       value = static_cast<wire::FileKind>(1 + random_.below(7));
     } else if constexpr (std::same_as<T, Errc>) {
       value = static_cast<Errc>(1 + random_.below(base::kErrcMax));
+    } else if constexpr (std::same_as<T, wire::LockKind> || std::same_as<T, wire::LockType>) {
+      value = static_cast<T>(1 + random_.below(2));
+    } else if constexpr (std::same_as<T, wire::LockOutcome>) {
+      value = static_cast<T>(1 + random_.below(4));
     } else if constexpr (std::integral<T>) {
       // Small numbers, all numbers, and those near the limits.
       const auto any = static_cast<T>(random_.next());

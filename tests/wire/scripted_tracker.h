@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "tests/sim/sim_network.h"
+#include "wire/locks.h"
 #include "wire/messages.h"
 #include "wire/rpc.h"
 
@@ -32,6 +33,9 @@ class ScriptedTracker {
     router_.on<wire::Heartbeat>([this](wire::RequestContext, wire::Heartbeat) { return beat(); });
     router_.on<wire::CloseSession>(
         [this](wire::RequestContext, wire::CloseSession) { return close_session(); });
+    router_.on<wire::ClaimLocks>([this](wire::RequestContext, wire::ClaimLocks request) {
+      return claim_locks(std::move(request));
+    });
     router_.on<wire::Lookup>(
         [this](wire::RequestContext, wire::Lookup request) { return look_up(std::move(request)); });
     router_.on<wire::Mutate>([this](wire::RequestContext context, wire::Mutate request) {
@@ -81,6 +85,7 @@ class ScriptedTracker {
   // What has happened.
   std::vector<std::string> applied;  ///< names created, in order
   std::vector<wire::OpenSession> opened;
+  std::vector<wire::ClaimLocks> claimed;
   std::vector<wire::CloseReason> ends;
   int heartbeats = 0;
   int lookups = 0;
@@ -144,6 +149,11 @@ class ScriptedTracker {
 
   Task<Result<wire::Empty>> close_session() {
     ++closed_sessions;
+    co_return wire::Empty{};
+  }
+
+  Task<Result<wire::Empty>> claim_locks(wire::ClaimLocks request) {
+    claimed.push_back(std::move(request));
     co_return wire::Empty{};
   }
 

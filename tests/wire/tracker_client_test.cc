@@ -30,6 +30,7 @@ struct Events final : TrackerEvents {
   void members(Members now) override { member_count = now.members.size(); }
   Capacity capacity() override { return Capacity{1000, 900, 100, 1}; }
   std::vector<Reclaim> reclaims() override { return {{InodeId(5), 3}}; }
+  std::vector<LockClaim> lock_claims() override { return claims; }
   void caches_void(bool session_lost) override {
     log.push_back(session_lost ? "lost" : "void");
     if (on_void) on_void();
@@ -38,6 +39,7 @@ struct Events final : TrackerEvents {
 
   std::vector<std::string> log;
   std::function<void()> on_void;
+  std::vector<LockClaim> claims;
   int invalidations = 0;
   std::size_t member_count = 0;
 };
@@ -440,6 +442,23 @@ TEST_F(TrackerClientTest, a_restarted_tracker_voids_caches_but_keeps_the_session
   EXPECT_EQ(client_->session_generation(), 1u);
   EXPECT_TRUE(created && *created);
   EXPECT_EQ(tracker_.applied, std::vector<std::string>{"a"});
+}
+
+TEST_F(TrackerClientTest, locks_are_claimed_from_a_restarted_tracker_alone) {
+  events_.claims.resize(kMaxLockClaims + 1);
+  events_.claims.back().inode = InodeId(9);
+  ASSERT_TRUE(start());
+  tracker_.drop_connections();
+  go_on(5s);
+  EXPECT_EQ(tracker_.opened.size(), 2u);
+  EXPECT_TRUE(tracker_.claimed.empty());
+  run(tracker_.restart());
+  go_on(5s);
+  ASSERT_EQ(tracker_.claimed.size(), 2u);
+  EXPECT_FALSE(tracker_.claimed[0].is_last);
+  ASSERT_EQ(tracker_.claimed[1].claims.size(), 1u);
+  EXPECT_EQ(tracker_.claimed[1].claims.front().inode, InodeId(9));
+  EXPECT_TRUE(tracker_.claimed[1].is_last);
 }
 
 Task<void> invalidate_into(RpcChannel& channel, Deadline deadline,
