@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "base/task.h"
@@ -61,6 +62,12 @@ struct Core {
   std::atomic<Duration::rep> store_full_until{0};  ///< steady; see read_aside.h
   std::vector<PublishedBlob> published;            ///< to be noted in the store; the loop's
   bool is_noting_published = false;
+  /// Files with a Publish in the outbox; the loop's.
+  struct UnsentPublish {
+    std::uint64_t version = 0;  ///< that the tracker has until the first of them arrives
+    std::size_t count = 0;
+  };
+  std::unordered_map<InodeId, UnsentPublish> unsent_publishes;
   unsigned kernel_minor = 0;      ///< of the FUSE protocol; set before on_init
   std::function<void()> on_init;  ///< called by a worker when the kernel has said hello
 

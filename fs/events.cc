@@ -210,8 +210,12 @@ std::vector<wire::Reclaim> reclaims(const Core& core) {
   std::vector<wire::Reclaim> all;
   for (const std::shared_ptr<OpenFile>& file : core.table.files()) {
     const FileState state = file->state();
-    if (state.is_dirty && state.is_delegated) all.push_back({file->inode(), state.version});
+    const bool is_ours = state.is_dirty && state.is_delegated;
+    if (is_ours && !core.unsent_publishes.contains(file->inode())) {
+      all.push_back({file->inode(), state.version});
+    }
   }
+  for (const auto& [inode, unsent] : core.unsent_publishes) all.push_back({inode, unsent.version});
   for (const InodeId directory : core.volume.delegated_directories()) {
     all.push_back({directory, 0});
   }

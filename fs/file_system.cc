@@ -60,6 +60,8 @@ class MountedFileSystem final : public FileSystem {
   ~MountedFileSystem() override { mount_.reset(); }
 
   Task<Result<void>> begin();
+  /// After begin() has failed.
+  Task<void> give_up() { return core_.group.stop(); }
 
   Task<Result<wire::InvalidateReply>> invalidate(wire::Invalidate event) override {
     return fs::invalidate(&core_, std::move(event));
@@ -185,7 +187,10 @@ Task<Result<std::unique_ptr<FileSystem>>> mount_with(Parts parts,
   auto made = std::make_unique<MountedFileSystem>(parts, std::move(tracker), std::move(options),
                                                   std::move(*journal));
   Result<void> begun = co_await made->begin();
-  if (!begun) co_return pass(std::move(begun));
+  if (!begun) {
+    co_await made->give_up();
+    co_return pass(std::move(begun));
+  }
   co_return std::unique_ptr<FileSystem>(std::move(made));
 }
 

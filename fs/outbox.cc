@@ -49,6 +49,8 @@ bool is_hopeless(Errc code) {
   }
 }
 
+Error tracker_full() { return Error(Errc::no_space, "the tracker's disk is full"); }
+
 base::Gauge& unsent_gauge() {
   static base::Gauge& gauge = base::gauge("shoal_journal_unsent");
   return gauge;
@@ -111,6 +113,7 @@ Result<std::uint64_t> Outbox::add(wire::Operation operation, Done done) {
     const base::MutexLock lock(mutex_);
     if (is_stopped_) return fail(Errc::canceled, "the mount is ending");
   }
+  if (is_tracker_full_) return std::unexpected(tracker_full());
   if (unsent_ >= kMaxUnsent || unsent_bytes_ + entry.bytes > kMaxUnsentBytes) {
     return fail(Errc::busy, "{} operations wait for the tracker", unsent_.load());
   }
@@ -150,6 +153,7 @@ Task<Result<void>> Outbox::flush(Deadline deadline) {
 
 Task<Result<void>> Outbox::wait_answered(std::uint64_t number) {
   while (answered_ < number) {
+    if (is_tracker_full_) co_return std::unexpected(tracker_full());
     {
       const base::MutexLock lock(mutex_);
       if (is_stopped_) co_return fail(Errc::canceled, "the mount is ending");
@@ -256,10 +260,12 @@ Task<Result<void>> Outbox::send_batch() {
     replies = fail(Errc::internal, "the tracker answered {} of {} operations", replies->size(),
                    batch_.size());
   }
+  is_tracker_full_ = !replies && replies.error().code() == Errc::no_space;
   if (replies) {
     settle_batch(std::move(*replies));
     co_return ok();
   }
+  if (is_tracker_full_) progress_.pulse();  // who waits for an answer hears why there is none
   Result<void> taken = take_failure(replies.error());
   if (!taken || batch_.empty()) co_return taken;
   Result<void> waited = co_await timer_.wait_for(kRetryPause);

@@ -43,8 +43,9 @@ class Outbox {
 
   /// Puts an operation under the next number, into the journal as well unless it is a Publish,
   /// whose bytes the store knows of. The order of the calls is the order at the tracker. Thread:
-  /// any; callers may hold the Volume's lock. Errors: busy (too much waits: flush first), canceled
-  /// (stopped), those of the journal; then nothing has happened.
+  /// any; callers may hold the Volume's lock. Errors: busy (too much waits: flush first), no_space
+  /// (the tracker's disk is full), canceled (stopped), those of the journal; then nothing has
+  /// happened.
   Result<std::uint64_t> add(wire::Operation operation, Done done = {});
 
   /// True when everything that was added has been answered. Thread: any.
@@ -53,7 +54,8 @@ class Outbox {
   std::uint64_t last_added() const { return last_.load(); }
 
   /// Sends what is there at once; returns when everything that was added before the call has been
-  /// answered. Errors: timed_out, canceled (also: stopped). Thread: the loop.
+  /// answered. Errors: timed_out, no_space (the tracker's disk is full), canceled (also: stopped).
+  /// Thread: the loop.
   Task<Result<void>> flush(Deadline deadline);
 
   /// Sends until it is canceled; spawned once by the owner. Thread: the loop.
@@ -109,6 +111,8 @@ class Outbox {
   std::atomic<std::uint64_t> answered_{0};
   std::atomic<std::uint64_t> unsent_{0};  ///< waiting or on their way
   std::atomic<std::uint64_t> unsent_bytes_{0};
+  std::atomic<bool> is_tracker_full_{
+      false};  ///< its disk: nothing more is taken on until it is not
 
   // The loop's.
   std::deque<Entry> batch_;            ///< on its way

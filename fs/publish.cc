@@ -203,6 +203,13 @@ void on_published(Core* core, InodeId inode, const ContentId& content,
   note_published_soon(core, inode, content);
 }
 
+void drop_unsent(Core& core, InodeId inode) {
+  const auto found = core.unsent_publishes.find(inode);
+  if (found == core.unsent_publishes.end()) return;
+  ++found->second.version;
+  if (--found->second.count == 0) core.unsent_publishes.erase(found);
+}
+
 Result<void> outcome_of(const Result<wire::OperationReply>& reply) {
   if (!reply) return pass(reply);
   if (reply->error) return std::unexpected(Error(*reply->error, reply->context));
@@ -222,6 +229,7 @@ Task<Result<bool>> publish_here(Core* core, std::shared_ptr<OpenFile> file, File
       done = [core, inode, content = sealed.shape.content,
               told](const Result<wire::OperationReply>& reply) {
         *told = outcome_of(reply);
+        drop_unsent(*core, inode);
         on_published(core, inode, content, reply);
       };
     }
@@ -230,6 +238,8 @@ Task<Result<bool>> publish_here(Core* core, std::shared_ptr<OpenFile> file, File
     if (!made) co_return false;
     if (!*made) co_return pass(*made);
   }
+  ++core->unsent_publishes.try_emplace(inode, Core::UnsentPublish{state.version, 0})
+        .first->second.count;
   become_published(*file, {sealed.shape.content, sealed.shape.chunk_bytes}, state.version + 1,
                    options.release);
   const bool looks_other =

@@ -208,7 +208,7 @@ class LabTest(unittest.TestCase):
         listed = self.json_of("conflicts", "--dir", lab)["conflicts"]
         self.assertEqual(listed, [{"path": "/" + kept.name, "name": "a", "kind": "file",
                                    "bytes": 4, "peer": "attic",
-                                   "time": "2026-11-21T08:15:02.123Z"}])
+                                   "time": "2026-11-21T08:15:02.123000000Z"}])
         self.assertRegex(self.good("conflicts", cwd=mounts[1]).stdout, "attic.*2026-11-21.*/a")
         kept.unlink()
         pathlib.Path(mounts[2], "a.conflict-list").unlink()

@@ -94,6 +94,9 @@ class ScriptedPort final : public TrackerPort {
   SHOAL_REFUSE(ReturnDelegation)
   SHOAL_REFUSE(CloseOrphan)
   SHOAL_REFUSE(Locate)
+  SHOAL_REFUSE(Lock)
+  SHOAL_REFUSE(Unlock)
+  SHOAL_REFUSE(TestLock)
 #undef SHOAL_REFUSE
 };
 

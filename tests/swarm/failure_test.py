@@ -58,6 +58,7 @@ class Failure(unittest.TestCase):
             self.assertEqual(os.stat(f"{lab.mnt(2)}/only-here").st_size, len(data))
             write(f"{lab.mnt(1)}/mapped", data)
             os.stat(f"{lab.mnt(2)}/mapped")
+            lab.wait_copied()  # closing does not wait for the tracker
             lab.kill(1)
             began = time.monotonic()
             mapped = subprocess.Popen(

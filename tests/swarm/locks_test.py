@@ -275,8 +275,8 @@ class Locks(LabTest):
         a, b, c = self.on(1), self.on(2), self.on(2)
         self.assertEqual(a.ask(EX), 0)
         b.begin(EX)
+        self.assert_waits(b)  # and is in the queue
         c.begin(SH)
-        self.assert_waits(b)
         self.assertEqual(a.ask(UN), 0)
         self.assertEqual(b.result(), 0)
         self.assertEqual(b.ask(SH), 0)

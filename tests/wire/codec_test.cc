@@ -120,7 +120,7 @@ TEST(CodecTest, requests_have_numbers_of_their_own) {
       EXPECT_TRUE(seen.insert(Message::kType).second) << type_name<Message>();
     }
   });
-  EXPECT_EQ(seen.size(), 31u);
+  EXPECT_EQ(seen.size(), 35u);
 }
 
 TEST(CodecTest, enumerators_that_do_not_exist_are_corrupt) {
