@@ -111,6 +111,9 @@ Task<Result<void>> drop_pages(Core* core, InodeId inode, std::vector<ReadHold>* 
     co_return Result<void>{};
   }
   while (!deadline.has_passed(core->clock())) {
+    // The connection that brought the event may end meanwhile: then nothing here waits any more.
+    const bool is_canceled = co_await base::cancel_requested();
+    if (is_canceled) co_return fail(Errc::canceled, "clearing pages of inode {}", inode);
     file->pages_dropping(core->clock().steady());
     std::shared_ptr<Notifier::Pending> pending;
     {
@@ -137,6 +140,8 @@ Task<void> flush_mapped_pages(Core* core, std::shared_ptr<OpenFile> file) {
   const Deadline deadline = Deadline::after(core->clock(), core->options.read_budget);
   file->pages_dropping(core->clock().steady());
   while (!deadline.has_passed(core->clock())) {
+    const bool is_canceled = co_await base::cancel_requested();
+    if (is_canceled) co_return;
     std::shared_ptr<Notifier::Pending> pending;
     bool done = co_await drop_once(core, file->inode(), &pending);
     if (!done && pending) {
