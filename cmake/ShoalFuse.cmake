@@ -32,6 +32,10 @@ add_library(shoal::fuse3 ALIAS shoal_fuse3)
 set(shoal_built_fuse "${PROJECT_SOURCE_DIR}/build/deps/libfuse")
 if(SHOAL_LIBFUSE STREQUAL "auto" AND EXISTS "${shoal_built_fuse}/stamp")
   shoal_find_fuse("${shoal_built_fuse}")
+  # The daemon's library takes requests from the kernel alone; this one is for tests that play it.
+  if(EXISTS "${shoal_built_fuse}/custom-io/lib/libfuse3.so")
+    set(shoal_fuse_for_tests "${shoal_built_fuse}/custom-io/lib")
+  endif()
   # Configures again once it is built anew or removed.
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${shoal_built_fuse}/stamp")
 elseif(SHOAL_LIBFUSE MATCHES "^(auto|system)$")

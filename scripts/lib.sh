@@ -5,9 +5,9 @@
 # The root of the checkout.
 SHOAL_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# Which libfuse to build with: "auto" is the one of scripts/build-libfuse where the system's is old,
-# "system" the system's, anything else the folder it was installed to.
-SHOAL_LIBFUSE=${SHOAL_LIBFUSE:-system}
+# Which libfuse to build with: "auto" is the one of scripts/build-libfuse where the system's is old
+# and that could be built, "system" the system's, anything else the folder it was installed to.
+SHOAL_LIBFUSE=${SHOAL_LIBFUSE:-auto}
 
 # Build, run-time and test packages; the names are the same on Debian 12 and 13.
 SHOAL_PACKAGES=(
