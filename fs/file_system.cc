@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "fs/core.h"
 #include "fs/events.h"
+#include "fs/kernel_read_ahead.h"
 #include "fs/mount.h"
 #include "fs/mount_with.h"
 #include "fs/notifier_kernel.h"
@@ -137,8 +138,11 @@ Task<Result<void>> MountedFileSystem::begin() {
   core_.notifier.start(*kernel_);
   spawn(core_.group, housekeep(&core_));
   spawn(core_.group, watch_lease(&core_));
-  base::log_info("mounted on={} protocol=7.{} epoch={}", core_.options.mount_point,
-                 core_.kernel_minor, kernel_->can_drop_all_names());
+  const unsigned read_ahead_kib = co_await core_.env.pool.run(
+      [this] { return raise_kernel_read_ahead(core_.options.mount_point); });
+  base::log_info("mounted on={} protocol=7.{} epoch={} read_ahead_kib={}",
+                 core_.options.mount_point, core_.kernel_minor, kernel_->can_drop_all_names(),
+                 read_ahead_kib);
   co_return Result<void>{};
 }
 

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -69,6 +70,15 @@ TEST_F(MountTest, bytes_are_seen_elsewhere_while_the_file_is_still_open) {
   ASSERT_EQ(::write(writer, "two", 3), 3);
   EXPECT_EQ(read_file(two("a")), "onetwo");
   ::close(writer);
+}
+
+TEST_F(MountTest, the_kernel_reads_ahead_as_far_as_the_longest_request) {
+  struct stat found{};
+  ASSERT_EQ(::stat(lab_->path(0).c_str(), &found), 0);
+  const std::string setting = "/sys/class/bdi/" + std::to_string(major(found.st_dev)) + ":" +
+                              std::to_string(minor(found.st_dev)) + "/read_ahead_kb";
+  if (::access(setting.c_str(), W_OK) != 0) GTEST_SKIP() << setting << " may not be written";
+  EXPECT_EQ(read_file(setting), "1024\n");
 }
 
 TEST_F(MountTest, an_unlinked_file_lives_on_where_it_is_open) {
