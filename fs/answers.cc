@@ -34,6 +34,7 @@ Prepared prepare(Core& core, const Keep& keep, InodeId directory, const std::str
     core.table.name_given(directory, name, core.clock().steady());
   }
   core.table.add_lookup(fetched.inode, ready.attributes_until);
+  note_given(core, ready.record);
   if (directory && ready.record.attributes.kind == wire::FileKind::directory) {
     core.table.set_parent(fetched.inode, directory);
   }
@@ -45,6 +46,11 @@ Prepared prepare(Core& core, const Keep& keep, InodeId directory, const std::str
 Keep::Keep(const Core& core) : until_(core.tracker.lease_end()) {
   const Duration left = until_ - core.clock().steady() - kMargin;
   if (left > Duration::zero()) seconds_ = std::chrono::duration<double>(left).count();
+}
+
+void note_given(Core& core, const wire::InodeRecord& record) {
+  if (record.attributes.kind != wire::FileKind::directory) return;
+  core.table.directory_given(record.inode, record.attributes);
 }
 
 bool answer_name_from_memory(Core& core, Reply& reply, InodeId directory, const std::string& name) {
@@ -107,6 +113,7 @@ bool answer_attributes_from_memory(Core& core, Reply& reply, InodeId inode) {
   core.apply_local(*record);
   const Keep keep(core);
   core.table.attributes_given(inode, keep.until());
+  note_given(core, *record);
   reply.attributes({&*record, 0, keep.seconds()});
   return true;
 }
@@ -116,6 +123,7 @@ bool answer_attributes(Core& core, Reply& reply, const wire::InodeRecord& fetche
   const auto kept = core.volume.find_inode(fetched.inode);
   wire::InodeRecord record = kept ? *kept : fetched;
   core.apply_local(record);
+  note_given(core, record);
   EntryOut out{&record, 0, 0};
   if (kept) {
     const Keep keep(core);
@@ -123,6 +131,17 @@ bool answer_attributes(Core& core, Reply& reply, const wire::InodeRecord& fetche
     out.attribute_seconds = keep.seconds();
   }
   return reply.attributes(out);
+}
+
+bool answer_removed_directory(Core& core, Reply& reply, InodeId inode) {
+  const auto last = core.table.directory_last_given(inode);
+  if (!last) return false;
+  wire::InodeRecord record;
+  record.inode = inode;
+  record.attributes = *last;
+  record.attributes.nlink = 0;
+  reply.attributes({&record, 0, 0});
+  return true;
 }
 
 }  // namespace shoal::fs

@@ -22,6 +22,9 @@ class Keep {
   double seconds_ = 0;
 };
 
+/// Notes what the kernel is being told, for later answers. Shape: it has the inode already.
+void note_given(Core& core, const wire::InodeRecord& record);
+
 /// The name's inode, or its absence, out of memory. False, and nothing sent, when that is unknown.
 bool answer_name_from_memory(Core& core, Reply& reply, InodeId directory, const std::string& name);
 /// A name and the record that a request just brought.
@@ -36,5 +39,8 @@ bool answer_created(Core& core, Reply& reply, InodeId directory, const std::stri
 
 bool answer_attributes_from_memory(Core& core, Reply& reply, InodeId inode);
 bool answer_attributes(Core& core, Reply& reply, const wire::InodeRecord& fetched);
+/// A directory that is gone, to somebody who is still in it: as it was, without a name. False, and
+/// nothing sent, when the inode is none that the kernel knows as a directory.
+bool answer_removed_directory(Core& core, Reply& reply, InodeId inode);
 
 }  // namespace shoal::fs

@@ -81,9 +81,11 @@ Task<void> get_attributes_task(Core* core, Reply reply, InodeId inode) {
   auto record = co_await core->volume.get_inode(inode, false, core->metadata_deadline());
   if (record) {
     answer_attributes(*core, reply, *record);
-  } else {
-    fail_for_inode(reply, record.error());
+    co_return;
   }
+  const bool is_gone = record.error().code() == Errc::not_found;
+  if (is_gone && answer_removed_directory(*core, reply, inode)) co_return;
+  fail_for_inode(reply, record.error());
 }
 
 bool set_attributes_here(Core& core, Reply& reply, InodeId inode, const AttributeChange& change) {

@@ -49,6 +49,25 @@ void InodeTable::forget(InodeId inode, std::uint64_t count) {
   drop_if_idle(found);
 }
 
+void InodeTable::directory_given(InodeId inode, const wire::Attributes& attributes) {
+  const base::MutexLock lock(mutex_);
+  const auto found = nodes_.find(inode);
+  if (found == nodes_.end()) return;
+  std::unique_ptr<wire::Attributes>& kept = found->second.directory;
+  if (kept) {
+    *kept = attributes;
+  } else {
+    kept = std::make_unique<wire::Attributes>(attributes);
+  }
+}
+
+std::optional<wire::Attributes> InodeTable::directory_last_given(InodeId inode) const {
+  const base::MutexLock lock(mutex_);
+  const Node* node = find(inode);
+  if (node == nullptr || !node->directory) return std::nullopt;
+  return *node->directory;
+}
+
 std::uint64_t InodeTable::lookups(InodeId inode) const {
   const base::MutexLock lock(mutex_);
   const Node* node = find(inode);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/strong_id.h"
+#include "wire/records.h"
 
 namespace shoal::fs {
 
@@ -34,6 +36,11 @@ class InodeTable {
   std::uint64_t lookups(InodeId inode) const;
   /// Attributes alone were given.
   void attributes_given(InodeId inode, SteadyTime until);
+
+  /// What the kernel was last told of a directory that it knows. A directory that is removed while
+  /// somebody is in it can still be looked at, and nobody else remembers it.
+  void directory_given(InodeId inode, const wire::Attributes& attributes);
+  std::optional<wire::Attributes> directory_last_given(InodeId inode) const;
 
   // -- open files and directories
   // ------------------------------------------------------------------
@@ -122,6 +129,7 @@ class InodeTable {
     bool may_have_pages = false;
     SteadyTime attributes_until = SteadyTime::min();
     InodeId parent;
+    std::unique_ptr<wire::Attributes> directory;  ///< as last given
     std::shared_ptr<OpenFile> file;
 
     bool is_in_use() const { return opens > 0 || holds > 0; }

@@ -83,6 +83,7 @@ class Page {
                                &param, static_cast<off_t>(next));
     if (!take(needed)) return false;
     core_.table.add_lookup(entry.inode, keep.until());
+    note_given(core_, *record);
     core_.table.name_given(directory, entry.name, core_.clock().steady());
     if (entry.kind == wire::FileKind::directory) core_.table.set_parent(entry.inode, directory);
     given_.push_back(entry.inode);

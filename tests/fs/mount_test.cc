@@ -94,6 +94,26 @@ TEST_F(MountTest, an_unlinked_file_lives_on_where_it_is_open) {
   ::close(reader);
 }
 
+TEST_F(MountTest, a_removed_directory_can_be_looked_at_by_whoever_is_in_it) {
+  for (const char* name : {"removed", "removed elsewhere", "replaced"}) {
+    ASSERT_EQ(::mkdir(one(name).c_str(), 0750), 0);
+    const int directory = ::open(one(name).c_str(), O_RDONLY | O_DIRECTORY);
+    ASSERT_GE(directory, 0);
+    if (name == std::string("replaced")) {
+      ASSERT_EQ(::mkdir(one("other").c_str(), 0700), 0);
+      ASSERT_EQ(::rename(one("other").c_str(), one(name).c_str()), 0);
+    } else {
+      const bool here = name == std::string("removed");
+      ASSERT_EQ(::rmdir((here ? one(name) : two(name)).c_str()), 0);
+    }
+    struct stat found{};
+    ASSERT_EQ(::fstat(directory, &found), 0) << name << ": " << strerror(errno);
+    EXPECT_EQ(found.st_nlink, 0) << name;
+    EXPECT_EQ(found.st_mode, static_cast<mode_t>(S_IFDIR | 0750)) << name;
+    ::close(directory);
+  }
+}
+
 TEST_F(MountTest, a_read_that_nobody_can_serve_fails_within_its_budget) {
   write_file(one("a"), std::string(100'000, 'x'));
   lab_->source(1).is_cut = true;
