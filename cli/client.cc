@@ -13,7 +13,8 @@ namespace shoal::cli {
 namespace {
 
 constexpr std::chrono::seconds kConnectTime{2};
-constexpr std::chrono::seconds kAnswerTime{10};
+/// Longer than a daemon waits for the tracker, so that it can say so.
+constexpr std::chrono::seconds kAnswerTime{20};
 /// A search looks at every name of the swarm; unmounting publishes what is unsent.
 constexpr std::chrono::seconds kLongAnswerTime{120};
 /// One request of read_content, and how many are under way: enough to hide the daemon's own waits.

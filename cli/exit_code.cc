@@ -11,6 +11,7 @@ ExitCode exit_code_for(Errc code) {
     case Errc::not_directory:
       return ExitCode::not_found;
     case Errc::unreachable:
+    case Errc::timed_out:  // somebody is there, and says nothing
       return ExitCode::unreachable;
     case Errc::unauthenticated:
       return ExitCode::authentication;

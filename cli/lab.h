@@ -28,7 +28,7 @@ struct LabDaemon {
   std::string name;     ///< "tracker", "peer1", ...; peers go by it in the swarm too
   std::string program;  ///< "trackerd" or "peerd"
   std::string dir;
-  std::string mount;  ///< empty for the tracker
+  std::string mount;               ///< empty for the tracker
 
   bool is_tracker() const { return mount.empty(); }
   std::string log() const { return dir + "/log"; }
@@ -41,6 +41,8 @@ struct LabDaemon {
 
   /// The process that works for it now.
   std::optional<ProcessFacts> process() const { return find_daemon(program, dir, pid_file()); }
+  /// What its pid file says, whether that process lives or not.
+  std::optional<pid_t> last_pid() const { return read_pid_file(pid_file()); }
 };
 
 struct Lab {

@@ -21,6 +21,8 @@ namespace {
 /// A store that has to be verified again after a kill may take its time.
 constexpr std::chrono::minutes kReadyTime{2};
 constexpr std::chrono::seconds kGoneTime{10};
+/// Without anything in its way a killed process ends at once.
+constexpr std::chrono::seconds kKilledTime{1};
 constexpr std::chrono::hours kInvitationValid{1};
 
 std::uint64_t file_size(const std::string& path) {
@@ -97,8 +99,20 @@ std::vector<std::string> daemon_command(const std::string& program, const LabDae
   return command;
 }
 
+/// After SIGKILL. A peer's threads may wait in the kernel for programs that wait for its mount.
+bool wait_killed(const LabDaemon& daemon, const ProcessHandle& process) {
+  const base::SystemClock clock;
+  if (process.wait_ended(Deadline::after(clock, kKilledTime))) return true;
+  if (!daemon.is_tracker()) base::let_killed_end(process.pid(), daemon.mount);
+  return process.wait_ended(Deadline::after(clock, kGoneTime));
+}
+
 Result<void> clear_dead_mount(const LabDaemon& daemon) {
-  if (daemon.is_tracker() || !mount_at(current_mounts(), daemon.mount)) return {};
+  if (daemon.is_tracker()) return {};
+  // A killed daemon counts as one that does not run, although it may hang.
+  const auto last = daemon.last_pid();
+  if (last) base::let_killed_end(*last, daemon.mount);
+  if (!mount_at(current_mounts(), daemon.mount)) return {};
   if (!is_dead_mount(daemon.mount)) {
     return fail(Errc::busy, "something else is mounted at {}: unmount it first", daemon.mount);
   }
@@ -216,12 +230,14 @@ Result<bool> finish_lab_daemon(const LabDaemon& daemon, const std::optional<Proc
   if (process && !process->wait_ended(Deadline::after(clock, patience))) {
     was_killed = true;
     (void)process->signal(SIGKILL).has_value();  // gone by itself meanwhile: as good
-    if (!process->wait_ended(Deadline::after(clock, kGoneTime))) {
-      return fail(Errc::timed_out, "{} (process {}) does not end, not even when killed",
-                  daemon.name, process->pid());
+    if (!wait_killed(daemon, *process)) {
+      return fail(Errc::io, "{} (process {}) does not end, not even when killed", daemon.name,
+                  process->pid());
     }
   }
   if (!daemon.is_tracker()) {
+    const auto last = daemon.last_pid();
+    if (last) base::let_killed_end(*last, daemon.mount);
     auto detached = detach_mount(daemon.mount);
     if (!detached) return pass(detached);
   }
@@ -241,9 +257,8 @@ Result<pid_t> kill_lab_daemon(const LabDaemon& daemon) {
   if (!process) return pass(process);
   auto sent = process->signal(SIGKILL);
   if (!sent) return pass(sent);
-  const base::SystemClock clock;
-  if (!process->wait_ended(Deadline::after(clock, kGoneTime))) {
-    return fail(Errc::timed_out, "{} (process {}) does not end", daemon.name, facts->pid);
+  if (!wait_killed(daemon, *process)) {
+    return fail(Errc::io, "{} (process {}) does not end", daemon.name, facts->pid);
   }
   return facts->pid;
 }

@@ -136,10 +136,14 @@ std::vector<ProcessFacts> all_daemons(std::string_view program, const std::strin
   return found;
 }
 
+std::optional<pid_t> read_pid_file(const std::string& path) {
+  const auto text = base::read_whole(path, 64);
+  return text ? parse_pid(*text) : std::nullopt;
+}
+
 std::optional<ProcessFacts> find_daemon(std::string_view program, const std::string& dir,
                                         const std::string& pid_file, const std::string& proc) {
-  const auto text = base::read_whole(pid_file, 64);
-  const auto pid = text ? parse_pid(*text) : std::nullopt;
+  const auto pid = read_pid_file(pid_file);
   if (pid) {
     auto facts = read_process(*pid, proc);
     if (facts && facts->program == program && is_same_folder(daemon_dir(*facts), dir)) return facts;

@@ -38,6 +38,9 @@ std::string daemon_dir(const ProcessFacts& facts);
 /// The --mount of a peer daemon, absolute; empty when not given.
 std::string daemon_mount(const ProcessFacts& facts);
 
+/// The process number in a file; unset when there is none.
+std::optional<pid_t> read_pid_file(const std::string& path);
+
 /// The daemon `program` that works in dir. Looks at pid_file first, then at all processes, because
 /// a daemon that has just been started has no pid file yet.
 std::optional<ProcessFacts> find_daemon(std::string_view program, const std::string& dir,

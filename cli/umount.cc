@@ -14,6 +14,9 @@ Result<std::string> mount_point_of(const std::string& given) {
     if (mount.is_shoal()) mounts.push_back(std::move(mount));
   }
   if (!given.empty()) {
+    // Without asking the mount itself, which may hang.
+    std::string named = base::mount_point_path(given);
+    if (mount_at(mounts, named)) return named;
     auto point = real_path(given);
     if (!point) return point;
     if (mount_at(mounts, *point)) return point;
@@ -37,6 +40,36 @@ Result<void> unmount_through_daemon(const std::string& dir, bool lazy, const std
               point, point);
 }
 
+/// How a mount was taken away, as it is told.
+Result<std::string> take_away(const UmountOptions& options, const std::string& point) {
+  constexpr std::chrono::seconds kPatience{3};
+  switch (base::ask_mount(point, kPatience)) {
+    case base::MountAnswer::dead: {
+      auto detached = detach_mount(point);
+      if (!detached) return pass(detached);
+      return fmt::format("{} was a dead mount and is cleared", point);
+    }
+    case base::MountAnswer::silent: {
+      if (!options.lazy) {
+        return fail(Errc::unreachable,
+                    "the daemon of {} does not answer; with --lazy the mount is taken away all "
+                    "the same, and what has files open there gets errors",
+                    point);
+      }
+      const auto mount = mount_at(current_mounts(), point);
+      if (mount) (void)base::abort_mount(*mount).has_value();  // detaching alone ends no wait
+      auto detached = detach_mount(point);
+      if (!detached) return pass(detached);
+      return fmt::format("{} did not answer and is taken away", point);
+    }
+    case base::MountAnswer::alive:
+      break;
+  }
+  auto done = unmount_through_daemon(options.dir, options.lazy, point);
+  if (!done) return pass(done);
+  return fmt::format("{} is unmounted", point);
+}
+
 }  // namespace
 
 Result<ExitCode> run_umount(const UmountOptions& options, const Output& output) {
@@ -56,12 +89,9 @@ Result<ExitCode> run_umount(const UmountOptions& options, const Output& output) 
     }
     point = status->mount_point;
   }
-  const bool was_dead = is_dead_mount(point);
-  auto done =
-      was_dead ? detach_mount(point) : unmount_through_daemon(options.dir, options.lazy, point);
+  const auto done = take_away(options, point);
   if (!done) return pass(done);
-  output.say(was_dead ? fmt::format("{} was a dead mount and is cleared", point)
-                      : fmt::format("{} is unmounted", point));
+  output.say(*done);
   return ExitCode::ok;
 }
 

@@ -31,7 +31,7 @@ void count_unclear(const char* what, InodeId inode) {
 
 Task<Result<void>> drop_name(Core* core, InodeId directory, std::string name) {
   const bool has_epoch = core->notifier.can_drop_all_names();
-  if (has_epoch && core->table.is_changing(directory)) {
+  if (!core->notifier.may_wait_for_names() || (has_epoch && core->table.is_changing(directory))) {
     core->notifier.drop_all_names();
     co_return Result<void>{};
   }

@@ -134,15 +134,15 @@ Task<Result<void>> MountedFileSystem::begin() {
     co_return fail(Errc::io, "the kernel did not begin to use the mount on {}",
                    core_.options.mount_point);
   }
-  kernel_ = make_kernel_caches(mount_->session(), core_.kernel_minor);
+  kernel_ = make_kernel_caches(*mount_, core_.kernel_minor);
   core_.notifier.start(*kernel_);
   spawn(core_.group, housekeep(&core_));
   spawn(core_.group, watch_lease(&core_));
   const unsigned read_ahead_kib = co_await core_.env.pool.run(
       [this] { return raise_kernel_read_ahead(core_.options.mount_point); });
-  base::log_info("mounted on={} protocol=7.{} epoch={} read_ahead_kib={}",
+  base::log_info("mounted on={} protocol=7.{} epoch={} guarded={} read_ahead_kib={}",
                  core_.options.mount_point, core_.kernel_minor, kernel_->can_drop_all_names(),
-                 read_ahead_kib);
+                 kernel_->is_guarded(), read_ahead_kib);
   co_return Result<void>{};
 }
 

@@ -25,6 +25,8 @@ struct MountOptions {
   bool sync = false;                                ///< every close is an fsync
   bool delegation = true;                           ///< off: every change waits for the tracker
   Duration read_budget = std::chrono::seconds(10);  ///< then a read that nobody can serve is EIO
+  /// A program that calls guard() with its last argument; empty: none. See fs/guardian.h.
+  std::vector<std::string> guardian;
   unsigned workers = 4;               ///< FUSE threads; none ever waits for the network
   std::uint64_t max_dirty_bytes = 0;  ///< 0: no bound but the store's
 };

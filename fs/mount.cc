@@ -20,6 +20,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mounts.h"
 #include "fs/core.h"
 #include "fs/ops/ops.h"
 
@@ -190,7 +191,9 @@ Result<std::unique_ptr<Mount>> Mount::open(Core& core) {
     fuse_session_destroy(*session);
     return mount_failure(path);
   }
-  return std::unique_ptr<Mount>(new Mount(*session, path));
+  std::unique_ptr<Mount> mount(new Mount(*session, path));
+  if (!core.options.guardian.empty()) mount->set_guardian(core.options.guardian);
+  return mount;
 }
 
 Result<std::unique_ptr<Mount>> Mount::open_on_socket(Core& core, int socket) {
@@ -216,6 +219,22 @@ Mount::~Mount() {
   // Closes the device; the mount point was detached before, or is left to the next start.
   if (!mount_point_.empty()) fuse_session_unmount(session_);
   fuse_session_destroy(session_);
+}
+
+void Mount::set_guardian(std::vector<std::string> program) {
+  const auto entry = base::mount_at(base::current_mounts(), base::mount_point_path(mount_point_));
+  if (!entry) return;
+  auto abort = base::open_abort(*entry);
+  if (!abort) {
+    base::log_info("nobody guards the mount reason=\"{}\"", abort.error().context());
+    return;
+  }
+  auto guardian = Guardian::start(std::move(program), std::move(*abort));
+  if (guardian) {
+    guardian_ = std::move(*guardian);
+  } else {
+    base::log_warning("nobody guards the mount reason=\"{}\"", guardian.error().context());
+  }
 }
 
 void Mount::start(unsigned workers, std::function<void()> on_end) {
@@ -263,6 +282,7 @@ Result<void> Mount::detach(bool lazy) {
 void Mount::abandon() {
   is_abandoned_ = true;
   fuse_session_exit(session_);
+  if (guardian_) guardian_->abort();  // what waits in the kernel returns as well
   // A worker may be about to read when the signal comes: again until all have noticed.
   while (running_ > 0) {
     for (std::jthread& worker : workers_) pthread_kill(worker.native_handle(), kWakeSignal);

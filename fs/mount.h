@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "fs/file_system.h"
+#include "fs/guardian.h"
 
 struct fuse_session;
 
@@ -32,6 +33,8 @@ class Mount {
   /// Workers begin. on_end is called by the last of them when the session is over.
   void start(unsigned workers, std::function<void()> on_end);
   fuse_session* session() const { return session_; }
+  /// Unset where nobody can end the connection from outside.
+  const Guardian* guardian() const { return guardian_.get(); }
 
   /// Detaches the mount point. Errors: busy (and not lazy), access_denied, io.
   Result<void> detach(bool lazy);
@@ -44,9 +47,11 @@ class Mount {
   Mount(fuse_session* session, std::string mount_point)
       : session_(session), mount_point_(std::move(mount_point)) {}
   void work();
+  void set_guardian(std::vector<std::string> program);
 
   fuse_session* const session_;
   const std::string mount_point_;  ///< empty: a socket
+  std::unique_ptr<Guardian> guardian_;
   std::vector<std::jthread> workers_;
   std::atomic<unsigned> running_{0};
   std::atomic<bool> is_abandoned_{false};

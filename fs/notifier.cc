@@ -79,6 +79,10 @@ bool Notifier::can_drop_all_names() const {
   return kernel_ != nullptr && kernel_->can_drop_all_names();
 }
 
+bool Notifier::may_wait_for_names() const {
+  return kernel_ != nullptr && (kernel_->is_guarded() || !kernel_->can_drop_all_names());
+}
+
 bool Notifier::drop_all_names() {
   {
     const std::lock_guard lock(mutex_);

@@ -31,6 +31,8 @@ class KernelCaches {
   /// Makes every name stale at once without waiting for anybody. False where the kernel cannot.
   virtual bool drop_all_names() = 0;
   virtual bool can_drop_all_names() const = 0;
+  /// Whether a call that waits in the kernel ends when this process is killed.
+  virtual bool is_guarded() const = 0;
 };
 
 /// Clears kernel caches on threads of its own, because the calls deadlock inside a request. Several
@@ -78,6 +80,8 @@ class Notifier {
 
   bool can_drop_all_names() const;
   bool drop_all_names();
+  /// Whether a single name may be dropped, by a call that waits for its directory's lock.
+  bool may_wait_for_names() const;
 
  private:
   struct Item {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "fs/mount.h"
 
 namespace shoal::fs {
 namespace {
@@ -16,7 +17,8 @@ constexpr std::int32_t kNotifyIncreaseEpoch = 8;
 
 class FuseKernelCaches final : public KernelCaches {
  public:
-  FuseKernelCaches(fuse_session* session, unsigned kernel_minor) : session_(session) {
+  FuseKernelCaches(const Mount& mount, unsigned kernel_minor)
+      : session_(mount.session()), guardian_(mount.guardian()) {
     // The first increase is the test: nothing was handed out yet.
     has_epoch_ = kernel_minor >= kEpochMinor && increase_epoch();
     base::log_debug("kernel caches minor={} epoch={}", kernel_minor, has_epoch_);
@@ -38,6 +40,7 @@ class FuseKernelCaches final : public KernelCaches {
 
   bool drop_all_names() override { return has_epoch_ && increase_epoch(); }
   bool can_drop_all_names() const override { return has_epoch_; }
+  bool is_guarded() const override { return guardian_ != nullptr && guardian_->is_there(); }
 
  private:
   bool increase_epoch() {
@@ -49,13 +52,14 @@ class FuseKernelCaches final : public KernelCaches {
   }
 
   fuse_session* const session_;
+  const Guardian* const guardian_;
   bool has_epoch_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<KernelCaches> make_kernel_caches(fuse_session* session, unsigned kernel_minor) {
-  return std::make_unique<FuseKernelCaches>(session, kernel_minor);
+std::unique_ptr<KernelCaches> make_kernel_caches(const Mount& mount, unsigned kernel_minor) {
+  return std::make_unique<FuseKernelCaches>(mount, kernel_minor);
 }
 
 }  // namespace shoal::fs

@@ -2,13 +2,16 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <string>
 
 #include "base/daemon.h"
 #include "base/version.h"
+#include "fs/guardian.h"
 #include "peerd/join.h"
 #include "peerd/mount_options.h"
 #include "peerd/run_peer.h"
@@ -112,7 +115,7 @@ int parse_and_run(int argc, char** argv) {
   app.add_flag("--no-mount", line.no_mount, "Only keep and serve; wins over --mount")
       ->envname("SHOAL_NO_MOUNT");
   app.add_option("-o", line.mount_options,
-                 "Mount options: allow_other,sync,read_budget=10s,workers=4")
+                 "Mount options: allow_other,sync,delegation=off,read_budget=10s,workers=4")
       ->envname("SHOAL_MOUNT_OPTIONS");
   app.add_option("--log-level", line.log_level, "debug, info, warning or error")
       ->envname("SHOAL_LOG_LEVEL");
@@ -138,7 +141,21 @@ int parse_and_run(int argc, char** argv) {
   return verb->parsed() ? join(line) : run(line);
 }
 
+/// A daemon with a mount starts this program once more to watch over it: `peerd guard PROCESS`.
+std::optional<pid_t> guarded_process(int argc, char** argv) {
+  if (argc != 3 || std::string_view(argv[1]) != "guard") return std::nullopt;
+  const std::string_view text(argv[2]);
+  pid_t process = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), process);
+  if (parsed.ec != std::errc() || process <= 0) return std::nullopt;
+  return process;
+}
+
 }  // namespace
 }  // namespace shoal::peerd
 
-int main(int argc, char** argv) { return shoal::peerd::parse_and_run(argc, argv); }
+int main(int argc, char** argv) {
+  const auto guarded = shoal::peerd::guarded_process(argc, argv);
+  if (guarded) return shoal::fs::guard(*guarded);
+  return shoal::peerd::parse_and_run(argc, argv);
+}

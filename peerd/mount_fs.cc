@@ -53,6 +53,7 @@ Task<Result<std::unique_ptr<Mount>>> mount_swarm(MountEnvironment environment,
   options.sync = settings.sync;
   options.read_budget = settings.read_budget;
   options.workers = settings.workers;
+  options.guardian = {"/proc/self/exe", "guard"};
   const fs::Environment place{environment.loop,    environment.timer, environment.pool,
                               environment.tracker, environment.store, environment.source};
   auto files = co_await fs::FileSystem::mount(place, std::move(options));

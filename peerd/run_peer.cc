@@ -3,11 +3,13 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
 #include <optional>
 
 #include "base/daemon.h"
 #include "base/hash.h"
+#include "base/mounts.h"
 #include "base/sd_notify.h"
 #include "base/version.h"
 #include "peerd/peer_daemon.h"
@@ -190,7 +192,16 @@ Result<std::unique_ptr<cache::BlobStore>> open_store(const Process& process) {
   return store;
 }
 
+/// The daemon before us may hang in its own mount, killed but not gone, and keep the store locked.
+void free_last_daemon(const Process& process) {
+  const auto text = base::read_whole(process.path("peerd.pid"), 64);
+  const int pid = text ? std::atoi(text->c_str()) : 0;
+  const std::string& point = process.options.settings.mount_point;
+  if (pid > 0 && !point.empty()) base::let_killed_end(pid, base::mount_point_path(point));
+}
+
 int run(Process& process) {
+  free_last_daemon(process);
   auto store = open_store(process);
   if (!store) {
     report(process, store.error());

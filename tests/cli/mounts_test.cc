@@ -19,10 +19,11 @@ constexpr std::string_view kTable =
 TEST(Mounts, reads_the_kernels_table_and_leaves_out_what_does_not_parse) {
   const std::vector<Mount> mounts = parse_mountinfo(kTable);
   ASSERT_EQ(mounts.size(), 5U);
-  EXPECT_EQ(mounts[0], (Mount{.point = "/", .type = "ext4", .source = "/dev/vda"}));
+  EXPECT_EQ(mounts[0], (Mount{.point = "/", .type = "ext4", .source = "/dev/vda", .device = 0}));
   EXPECT_EQ(mounts[2].type, "fuse.shoal");
   EXPECT_TRUE(mounts[2].is_shoal());
   EXPECT_FALSE(mounts[1].is_shoal());
+  EXPECT_EQ(mounts[2].device, 50U);
   EXPECT_EQ(mounts[3].point, "/tmp/with blank\\and\ttab");
 }
 
