@@ -131,6 +131,11 @@ void Grammar::add_lab() {
       ->type_name("C")
       ->check(CLI::Range(1, kMaxLabPeers));
 
+  verb->add_option("-o", start->mount_options,
+                   "Mount options of every peer, such as delegation=off; kept for later starts")
+      ->envname("SHOAL_LAB_OPTIONS")
+      ->type_name("OPTIONS");
+
   auto status = std::make_shared<LabStatusOptions>();
   verb = add(lab, "status", "What runs, what is mounted, and whether all files have their copies",
              "  shoal lab status\n"

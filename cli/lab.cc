@@ -32,7 +32,11 @@ LabDaemon Lab::tracker() const {
 LabDaemon Lab::peer(int number) const {
   const std::string name = fmt::format("peer{}", number);
   const std::string folder = dir + "/" + name;
-  return {.name = name, .program = "peerd", .dir = folder, .mount = folder + "/mnt"};
+  return {.name = name,
+          .program = "peerd",
+          .dir = folder,
+          .mount = folder + "/mnt",
+          .mount_options = mount_options};
 }
 
 std::vector<LabDaemon> Lab::peers() const {
@@ -71,7 +75,14 @@ Result<Lab> load_lab(const std::string& dir) {
     const auto found = json.is_object() ? json.find(key) : json.end();
     return found != json.end() && found->is_number_integer() ? found->get<int>() : 0;
   };
-  Lab lab{.dir = dir, .peer_count = integer("peers"), .copies = integer("copies")};
+  const auto text_at = [&](const char* key) {
+    const auto found = json.is_object() ? json.find(key) : json.end();
+    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  Lab lab{.dir = dir,
+          .peer_count = integer("peers"),
+          .copies = integer("copies"),
+          .mount_options = text_at("mount_options")};
   if (integer("schema") != 1 || lab.peer_count < 1 || lab.peer_count > kMaxLabPeers ||
       lab.copies < 1) {
     return fail(Errc::corrupt, "{} is damaged: stop the lab's daemons by hand and remove {}",
@@ -84,6 +95,7 @@ Result<void> save_lab(const Lab& lab) {
   Json json = json_document();
   json["peers"] = lab.peer_count;
   json["copies"] = lab.copies;
+  if (!lab.mount_options.empty()) json["mount_options"] = lab.mount_options;
   return base::write_whole(lab_file(lab.dir), json_text(json) + "\n", 0644);
 }
 

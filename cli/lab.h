@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A lab: a tracker and several mounted peers on this machine, in one folder.
 //
-//   DIR/lab.json            how many peers, wanted copies
+//   DIR/lab.json            how many peers, wanted copies, mount options
 //   DIR/tracker/            the tracker's own folder, its log and trackerd.pid
 //   DIR/peerK/              a peer's own folder, its log and peerd.pid
 //   DIR/peerK/store/        its blobs
@@ -29,6 +29,7 @@ struct LabDaemon {
   std::string program;  ///< "trackerd" or "peerd"
   std::string dir;
   std::string mount;               ///< empty for the tracker
+  std::string mount_options = {};  ///< what peerd gets behind -o
 
   bool is_tracker() const { return mount.empty(); }
   std::string log() const { return dir + "/log"; }
@@ -49,6 +50,7 @@ struct Lab {
   std::string dir;  ///< absolute, without links
   int peer_count = 0;
   int copies = 2;
+  std::string mount_options = {};  ///< of every peer, as behind peerd's -o
 
   LabDaemon tracker() const;
   /// Shape: 1 <= number <= peer_count.

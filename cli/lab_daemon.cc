@@ -95,6 +95,10 @@ std::vector<std::string> daemon_command(const std::string& program, const LabDae
   if (!daemon.is_tracker()) {
     command.push_back("--mount");
     command.push_back(daemon.mount);
+    if (!daemon.mount_options.empty()) {
+      command.push_back("-o");
+      command.push_back(daemon.mount_options);
+    }
   }
   return command;
 }
@@ -117,6 +121,22 @@ Result<void> clear_dead_mount(const LabDaemon& daemon) {
     return fail(Errc::busy, "something else is mounted at {}: unmount it first", daemon.mount);
   }
   return detach_mount(daemon.mount);
+}
+
+/// Root's mounts are for all users of the machine, who have to get there. What else lies in these
+/// folders is private by its own permissions.
+Result<void> let_others_through(const LabDaemon& peer) {
+  if (::geteuid() != 0) return {};
+  constexpr mode_t kPassage = S_IXGRP | S_IXOTH;
+  const std::filesystem::path folder(peer.dir);
+  for (const std::string& path : {folder.parent_path().string(), peer.dir, peer.mount}) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) return base::fail_errno(errno, path);
+    const mode_t mode = (status.st_mode & 07777) | kPassage;
+    if (mode == (status.st_mode & 07777)) continue;
+    if (::chmod(path.c_str(), mode) != 0) return base::fail_errno(errno, path);
+  }
+  return {};
 }
 
 }  // namespace
@@ -185,6 +205,7 @@ Result<void> start_lab_daemon(const LabDaemon& daemon) {
   if (!cleared) return cleared;
   if (!daemon.is_tracker()) {
     auto folder = base::make_folders(daemon.mount);
+    if (folder) folder = let_others_through(daemon);
     if (!folder) return folder;
   }
   const std::uint64_t log_size = file_size(daemon.log());

@@ -29,7 +29,8 @@ Result<Lab> plan_lab(const std::string& dir, const LabStartOptions& options) {
   if (!is_lab(dir)) {
     return Lab{.dir = dir,
                .peer_count = options.peers > 0 ? options.peers : kDefaultPeers,
-               .copies = options.copies > 0 ? options.copies : kDefaultCopies};
+               .copies = options.copies > 0 ? options.copies : kDefaultCopies,
+               .mount_options = options.mount_options.value_or("")};
   }
   auto lab = load_lab(dir);
   if (!lab) return lab;
@@ -45,6 +46,7 @@ Result<Lab> plan_lab(const std::string& dir, const LabStartOptions& options) {
                 "another --dir",
                 dir, lab->copies);
   }
+  if (options.mount_options) lab->mount_options = *options.mount_options;
   lab->peer_count = std::max(lab->peer_count, options.peers);
   return lab;
 }

@@ -140,6 +140,7 @@ Json json_of(const LabState& state) {
   json["state"] = word_of(health_of(state));
   set_path(json, "dir", state.lab.dir);
   json["copies"] = state.lab.copies;
+  json["mount_options"] = state.lab.mount_options;
   json["tracker"] = json_of_process(state.tracker);
   json["tracker"]["endpoint"] = state.tracker_endpoint;
   set_path(json["tracker"], "log", state.lab.tracker().log());
@@ -157,6 +158,9 @@ std::string text_of(const LabState& state, const Output& output) {
                                                      : Color::bad;
   std::string out =
       fmt::format("lab in {}: {}\n", state.lab.dir, output.paint(color, word_of(health)));
+  if (!state.lab.mount_options.empty()) {
+    out += fmt::format("mounted with {}\n", base::printable(state.lab.mount_options));
+  }
   if (state.swarm) {
     const wire::Health& files = state.swarm->health;
     out += fmt::format("{}, {} in all, {} wanted of each", count_of(files.files, "file"),

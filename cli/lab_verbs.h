@@ -2,6 +2,7 @@
 // The verbs of `shoal lab`. An error that leaves one is printed by main; its kind gives the status.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "cli/exit_code.h"
@@ -12,8 +13,9 @@ namespace shoal::cli {
 
 struct LabStartOptions {
   std::string dir;
-  int peers = 0;   ///< 0: as many as the lab has, or three
-  int copies = 0;  ///< 0: as the lab has, or two
+  int peers = 0;                             ///< 0: as many as the lab has, or three
+  int copies = 0;                            ///< 0: as the lab has, or two
+  std::optional<std::string> mount_options;  ///< unset: as the lab has, or none
 };
 Result<ExitCode> run_lab_start(const LabStartOptions& options, const Output& output);
 

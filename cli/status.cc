@@ -47,7 +47,9 @@ std::string peer_text(const wire::PeerStatusReply& peer, const Output& output) {
   std::string out =
       fmt::format("this peer: {} ({})\n", base::printable(peer.name), peer.peer.short_hex());
   out += fmt::format("  mounted   {}\n",
-                     peer.mount_point.empty() ? "no" : base::printable(peer.mount_point));
+                     peer.mount_point.empty()
+                         ? "no"
+                         : fmt::format("{} ({})", base::printable(peer.mount_point), peer.mode));
   out += fmt::format("  tracker   {}\n", peer.tracker_connected
                                              ? output.paint(Color::good, "connected")
                                              : output.paint(Color::bad, "not connected"));

@@ -34,7 +34,7 @@ class Mount {
   virtual Task<Result<void>> settle(Deadline deadline) = 0;
 
   virtual std::string mount_point() const = 0;
-  /// How file data reaches the kernel: "mediated", ...
+  /// How file data reaches the kernel: "mediated", ...; and that it works without delegations.
   virtual std::string mode() const = 0;
   /// Publishes what is unsent and unmounts. Errors: busy; then nothing has changed.
   virtual Task<Result<void>> unmount(bool lazy) = 0;
@@ -50,6 +50,7 @@ struct MountSettings {
   std::string journal;  ///< path
   bool allow_other = false;
   bool sync = false;
+  bool delegation = true;
   Duration read_budget = std::chrono::seconds(10);
   unsigned workers = 4;
 };

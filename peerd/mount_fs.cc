@@ -9,8 +9,8 @@ namespace {
 
 class FuseMount final : public Mount {
  public:
-  FuseMount(std::unique_ptr<fs::FileSystem> files, std::string mount_point)
-      : files_(std::move(files)), mount_point_(std::move(mount_point)) {}
+  FuseMount(std::unique_ptr<fs::FileSystem> files, std::string mount_point, bool delegation)
+      : files_(std::move(files)), mount_point_(std::move(mount_point)), delegation_(delegation) {}
 
   Task<Result<wire::InvalidateReply>> invalidate(wire::Invalidate event) override {
     return files_->invalidate(std::move(event));
@@ -26,7 +26,9 @@ class FuseMount final : public Mount {
   Task<Result<void>> settle(Deadline deadline) override { return files_->settle(deadline); }
 
   std::string mount_point() const override { return mount_point_; }
-  std::string mode() const override { return "mediated"; }
+  std::string mode() const override {
+    return delegation_ ? "mediated" : "mediated, delegation off";
+  }
   Task<Result<void>> unmount(bool lazy) override { return files_->unmount(lazy); }
   bool is_mounted() const override { return files_->is_mounted(); }
   Task<Result<void>> wait_unmounted() override { return files_->wait_unmounted(); }
@@ -34,6 +36,7 @@ class FuseMount final : public Mount {
  private:
   std::unique_ptr<fs::FileSystem> files_;
   std::string mount_point_;
+  bool delegation_;
 };
 
 }  // namespace
@@ -51,6 +54,7 @@ Task<Result<std::unique_ptr<Mount>>> mount_swarm(MountEnvironment environment,
   options.journal = settings.journal;
   options.allow_other = settings.allow_other;
   options.sync = settings.sync;
+  options.delegation = settings.delegation;
   options.read_budget = settings.read_budget;
   options.workers = settings.workers;
   options.guardian = {"/proc/self/exe", "guard"};
@@ -58,8 +62,8 @@ Task<Result<std::unique_ptr<Mount>>> mount_swarm(MountEnvironment environment,
                               environment.tracker, environment.store, environment.source};
   auto files = co_await fs::FileSystem::mount(place, std::move(options));
   if (!files) co_return pass(files);
-  std::unique_ptr<Mount> mount =
-      std::make_unique<FuseMount>(std::move(*files), std::move(settings.mount_point));
+  std::unique_ptr<Mount> mount = std::make_unique<FuseMount>(
+      std::move(*files), std::move(settings.mount_point), settings.delegation);
   co_return mount;
 }
 

@@ -28,6 +28,11 @@ Result<void> apply_one(std::string_view word, Settings& settings) {
     settings.allow_other = true;
   } else if (word == "sync" || word == "async") {
     settings.sync = word == "sync";
+  } else if (key == "delegation") {
+    if (value != "on" && value != "off") {
+      return fail(Errc::invalid, "-o delegation={}: neither on nor off", value);
+    }
+    settings.delegation = value == "on";
   } else if (key == "read_budget") {
     auto budget = base::parse_duration(value);
     if (!budget || *budget <= Duration::zero()) {

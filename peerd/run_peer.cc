@@ -106,6 +106,7 @@ Task<bool> mount(Process& process) {
   wanted.journal = process.path("journal");
   wanted.allow_other = settings.allow_other || ::geteuid() == 0;
   wanted.sync = settings.sync;
+  wanted.delegation = settings.delegation;
   wanted.read_budget = settings.read_budget;
   wanted.workers = static_cast<unsigned>(settings.workers);
   auto mounted = co_await mount_swarm(place, std::move(wanted));
@@ -184,10 +185,12 @@ Result<std::unique_ptr<cache::BlobStore>> open_store(const Process& process) {
   options.free_floor_bytes = settings.free_floor_bytes;
   cache::RecoveryReport report;
   auto store = cache::open_disk_store(options, &report);
-  if (store && !report.was_clean) {
-    base::log_warning(
-        "the last stop was not clean: re-verified blobs={} dropped_blocks={} dropped_blobs={}",
-        report.blobs_checked, report.blocks_dropped, report.blobs_dropped);
+  if (store && (!report.was_clean || report.blobs_checked > 0)) {
+    base::log_warning("{}: re-verified blobs={} dropped_blocks={} dropped_blobs={}",
+                      report.was_clean
+                          ? "part of the store was open for change or touched since it was closed"
+                          : "the last stop was not clean",
+                      report.blobs_checked, report.blocks_dropped, report.blobs_dropped);
   }
   return store;
 }

@@ -38,6 +38,7 @@ void declare(base::ConfigSchema& schema, Settings& settings, Texts& texts) {
       .text("mount.point", settings.mount_point)
       .flag("mount.allow_other", settings.allow_other)
       .flag("mount.sync", settings.sync)
+      .flag("mount.delegation", settings.delegation)
       .duration("mount.read_budget", settings.read_budget)
       .integer("mount.workers", settings.workers, 1, 64)
       .bytes("cache.ceiling", settings.ceiling_bytes)
@@ -162,6 +163,7 @@ std::string format_settings(const Settings& settings) {
       "# point = \"/mnt/swarm\"\n"
       "# allow_other = true     # other users see the mount; on by itself for root\n"
       "# sync = false           # every close waits as fsync does\n"
+      "# delegation = true      # false: every change of a name waits for the tracker\n"
       "# read_budget = \"10s\"    # a read that nobody can serve fails after this\n"
       "\n"
       "# [cache]\n"

@@ -27,6 +27,7 @@ struct Settings {
   std::string mount_point;  ///< empty: none unless --mount says so
   bool allow_other = false;
   bool sync = false;
+  bool delegation = true;  ///< false: every change waits for the tracker
   Duration read_budget = std::chrono::seconds(10);
   std::int64_t workers = 4;
 

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -239,6 +240,39 @@ class LabTest(unittest.TestCase):
         self.good("lab", "kill", "1", "--dir", lab)
         self.assertIn("dead", self.good("umount", mount).stderr)
         self.assertEqual(mounts_below(lab), [])
+
+    def test_no_verb_hangs_with_a_daemon_that_does_not_answer(self):
+        lab = self.new_lab("lab", peers=2, copies=1)
+        mount = f"{lab}/peer1/mnt"
+        status = self.status(lab)
+        daemons = [status["tracker"]["pid"], status["peers"][0]["pid"]]
+        with contextlib.ExitStack() as undo:
+            for pid in daemons:
+                os.kill(pid, signal.SIGSTOP)
+                undo.callback(os.kill, pid, signal.SIGCONT)
+            self.assertIn("does not answer", self.good("umount", mount, code=4).stderr)
+            for words in (["status"], ["peers"], ["find", "x"], ["info", "/x"], ["conflicts"]):
+                for peer in ("peer1", "peer2", "tracker"):
+                    done = self.good(*words, "--dir", f"{lab}/{peer}", code=4)
+                    self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+            self.json_of("lab", "status", "--dir", lab, code=3)
+            self.assertIn("taken away", self.good("umount", "--lazy", mount).stderr)
+            self.assertEqual(mounts_below(f"{lab}/peer1"), [])
+
+    def test_mount_options_of_a_lab_are_kept_and_shown(self):
+        lab = os.path.join(self.base, "lab")
+        self.labs.append(lab)
+        self.good("lab", "start", "--peers", "1", "--copies", "1", "--dir", lab, "-o", "delegation=off")
+        for _ in range(2):
+            self.assertEqual(self.status(lab)["mount_options"], "delegation=off")
+            peer = self.json_of("status", "--dir", f"{lab}/peer1")["peer"]
+            self.assertIn("delegation off", peer["mode"])
+            self.good("lab", "restart", "1", "--dir", lab)
+        self.good("lab", "stop", "--dir", lab)
+        self.good("lab", "start", "--dir", lab, "-o", "")
+        self.assertEqual(self.status(lab)["mount_options"], "")
+        peer = self.json_of("status", "--dir", f"{lab}/peer1")["peer"]
+        self.assertNotIn("delegation off", peer["mode"])
 
     def test_pid_files_that_lie_mislead_nobody(self):
         lab = self.new_lab("lab", peers=1, copies=1)

@@ -15,6 +15,15 @@ TEST(MountOptions, are_taken_one_by_one) {
   EXPECT_EQ(settings.workers, 9);
 }
 
+TEST(MountOptions, switch_delegation_off_and_on) {
+  Settings settings;
+  ASSERT_TRUE(settings.delegation);
+  ASSERT_TRUE(apply_mount_options("delegation=off", settings));
+  EXPECT_FALSE(settings.delegation);
+  ASSERT_TRUE(apply_mount_options("delegation=on", settings));
+  EXPECT_TRUE(settings.delegation);
+}
+
 TEST(MountOptions, pass_over_what_mount_hands_to_every_filesystem) {
   Settings settings;
   EXPECT_TRUE(
@@ -24,7 +33,7 @@ TEST(MountOptions, pass_over_what_mount_hands_to_every_filesystem) {
 
 TEST(MountOptions, name_the_word_that_is_wrong) {
   for (const char* word : {"colour", "read_budget=soon", "read_budget=0s", "workers=0",
-                           "workers=many", "workers=4x"}) {
+                           "workers=many", "workers=4x", "delegation", "delegation=no"}) {
     Settings settings;
     const auto applied = apply_mount_options(std::string("sync,") + word, settings);
     ASSERT_FALSE(applied) << word;
