@@ -196,9 +196,11 @@ Readahead::Plan FileHandle::on_read(std::uint64_t offset, std::uint64_t length,
 
 Deadline FileHandle::read_deadline(const Clock& clock, Duration budget) const {
   constexpr std::chrono::seconds kRightBehind{2};
-  constexpr std::chrono::seconds kShortBudget{1};
+  constexpr int kKeptBack = 10;  // of the budget, a tenth is for all repetitions together
+  constexpr int kRepetitions = 4;
+  const Duration kept_back = budget / kKeptBack;
   const bool is_repeated = clock.steady() < unreachable_at_ + kRightBehind;
-  return Deadline::after(clock, is_repeated ? std::min<Duration>(budget, kShortBudget) : budget);
+  return Deadline::after(clock, is_repeated ? kept_back / kRepetitions : budget - kept_back);
 }
 
 }  // namespace shoal::fs

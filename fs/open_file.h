@@ -224,8 +224,8 @@ class FileHandle {
                           std::uint64_t chunk_bytes);
 
   /// Until when a read that begins now may wait. The kernel asks again and again for a page that
-  /// could not be read: right after a read that nobody could serve, the next waits only shortly.
-  /// Thread: the loop.
+  /// could not be read: a part of the budget is kept back for those, so that all together stay
+  /// within it. Thread: the loop.
   Deadline read_deadline(const Clock& clock, Duration budget) const;
   void set_unreachable(SteadyTime now) { unreachable_at_ = now; }
 

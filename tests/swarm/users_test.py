@@ -32,8 +32,6 @@ def in_namespace(code, *arguments):
 class Users(unittest.TestCase):
     def test_others_see_roots_mount_under_their_own_permissions(self):
         with Lab(peers=2) as lab:
-            for folder in ("", "/peer1", "/peer2"):
-                os.chmod(lab.dir + folder, 0o755)
             here, there = lab.mnt(1), lab.mnt(2)
             for name, mode in (("secret", 0o600), ("public", 0o644)):
                 with open(f"{here}/{name}", "w", encoding="ascii") as file:
@@ -47,6 +45,10 @@ class Users(unittest.TestCase):
                 refused = as_nobody(code, there)
                 self.assertNotEqual(refused.returncode, 0, code)
                 self.assertRegex(refused.stderr, "Permission denied|not permitted", code)
+            for code in ('ls "$1"', 'cat "$1/identity.pem"', 'cat "$1/log"', 'cat "$1/peerd.toml"',
+                         'cat "$1/journal"', 'ls "$1/store"'):
+                self.assertNotEqual(as_nobody(code, f"{lab.dir}/peer2").returncode, 0, code)
+            self.assertNotEqual(as_nobody('ls "$1"', f"{lab.dir}/tracker").returncode, 0)
             made = as_nobody('echo mine > "$1/free/file" && chmod 640 "$1/free/file"', there)
             self.assertEqual(made.returncode, 0, made.stderr)
             seen = os.stat(f"{here}/free/file")
