@@ -165,6 +165,47 @@ class KilledDaemon(unittest.TestCase):
                 os.listdir(f"{lab.mnt(victim)}/shared")
             print(f"{seen} of {ROUNDS} kills in a call that waited", file=sys.stderr)
 
+    def guardian_of(self, pid):
+        return next((guardian for guardian, daemon in guardians() if daemon == pid), None)
+
+    def test_its_guardian_goes_with_it_in_every_order(self):
+        with Lab(peers=1, copies=1) as lab:
+            def daemon():
+                pid = self.pid_of(lab, 1)
+                with open(f"{lab.mnt(1)}/file", "w", encoding="ascii") as file:
+                    file.write("served")
+                if self.guardian_of(pid) is None:
+                    self.skipTest("the kernel's control files are not to be had here")
+                return pid
+
+            def gone(pid):
+                wait_for(lambda: has_ended(pid) and self.guardian_of(pid) is None,
+                         "daemon and guardian to end")
+
+            pid = daemon()
+            lab.restart(1)  # in order
+            gone(pid)
+            pid = daemon()
+            os.killpg(os.getpgid(pid), signal.SIGINT)  # as Ctrl-C does
+            gone(pid)
+            self.assertFalse(os.path.ismount(lab.mnt(1)))
+            lab.restart(1)
+            pid = daemon()
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(self.guardian_of(pid), number)
+            self.assertEqual(daemon(), pid)  # it heard nothing of that
+            os.kill(self.guardian_of(pid), signal.SIGKILL)
+            wait_for(lambda: self.guardian_of(pid) is None, "the guardian to end")
+            with open(f"{lab.mnt(1)}/file", encoding="ascii") as file:
+                self.assertEqual(file.read(), "served")
+            os.kill(pid, signal.SIGKILL)
+            gone(pid)
+            lab.restart(1)
+            pid = daemon()
+            os.kill(self.guardian_of(pid), signal.SIGSTOP)
+            lab.shoal("lab", "stop", "--dir", lab.dir)
+            gone(pid)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
