@@ -251,10 +251,10 @@ class LabTest(unittest.TestCase):
                 os.kill(pid, signal.SIGSTOP)
                 undo.callback(os.kill, pid, signal.SIGCONT)
             self.assertIn("does not answer", self.good("umount", mount, code=4).stderr)
-            for words in (["status"], ["peers"], ["find", "x"], ["info", "/x"], ["conflicts"]):
-                for peer in ("peer1", "peer2", "tracker"):
-                    done = self.good(*words, "--dir", f"{lab}/{peer}", code=4)
-                    self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+            for daemon, words in (("peer1", ["status"]), ("tracker", ["status"]),
+                                  ("peer2", ["status"]), ("peer2", ["find", "x"])):
+                done = self.good(*words, "--dir", f"{lab}/{daemon}", code=4)
+                self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
             self.json_of("lab", "status", "--dir", lab, code=3)
             self.assertIn("taken away", self.good("umount", "--lazy", mount).stderr)
             self.assertEqual(mounts_below(f"{lab}/peer1"), [])
