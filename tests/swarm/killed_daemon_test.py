@@ -136,23 +136,45 @@ class KilledDaemon(unittest.TestCase):
         with open(f"{lab.dir}/peer{peer}/peerd.pid", encoding="ascii") as file:
             return int(file.read())
 
+    def prepare(self, lab):
+        os.mkdir(f"{lab.mnt(1)}/shared")
+        for k in range(3):
+            with open(f"{lab.mnt(1)}/shared/file-{k}", "wb") as file:
+                file.write(os.urandom(500_000))
+
+    def work_on_both(self, lab, chance):
+        """A peer, its daemon's process, and what works in its mount."""
+        victim, other = chance.sample([1, 2], 2)
+        os.listdir(f"{lab.mnt(other)}/shared")
+        self.work(f"{lab.mnt(victim)}/shared", ["rename", "look", "map", "read", "write"],
+                  chance.randrange(1 << 30))
+        inside = list(self.workers)
+        self.work(f"{lab.mnt(other)}/shared", ["rename", "look", "write"], chance.randrange(1 << 30))
+        return victim, self.pid_of(lab, victim), inside
+
+    def test_the_next_start_ends_what_hangs_when_the_guardian_was_killed_too(self):
+        chance = random.Random(seed())
+        with Lab(peers=2) as lab:
+            self.prepare(lab)
+            for _ in range(ROUNDS // 2):
+                victim, pid, _ = self.work_on_both(lab, chance)
+                guardian = self.guardian_of(pid)
+                wait_in_kernel(pid)
+                if guardian is not None:
+                    os.kill(guardian, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+                lab.restart(victim)
+                self.assertTrue(has_ended(pid))
+                self.stop_workers()  # none of them is stuck
+                os.listdir(f"{lab.mnt(victim)}/shared")
+
     def test_it_ends_with_all_that_works_in_its_mount(self):
         chance = random.Random(seed())
         with Lab(peers=2) as lab:
-            os.mkdir(f"{lab.mnt(1)}/shared")
-            for k in range(3):
-                with open(f"{lab.mnt(1)}/shared/file-{k}", "wb") as file:
-                    file.write(os.urandom(500_000))
+            self.prepare(lab)
             seen = 0
             for _ in range(ROUNDS):
-                victim, other = chance.sample([1, 2], 2)
-                os.listdir(f"{lab.mnt(other)}/shared")
-                self.work(f"{lab.mnt(victim)}/shared",
-                          ["rename", "look", "map", "read", "write"], chance.randrange(1 << 30))
-                inside = list(self.workers)
-                self.work(f"{lab.mnt(other)}/shared", ["rename", "look", "write"],
-                          chance.randrange(1 << 30))
-                pid = self.pid_of(lab, victim)
+                victim, pid, inside = self.work_on_both(lab, chance)
                 seen += wait_in_kernel(pid)
                 os.kill(pid, signal.SIGKILL)
                 wait_for(lambda: has_ended(pid), f"daemon {pid} to end", STUCK_SECONDS)
