@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The timed loops of iozone/names: plain system calls, the same on any filesystem. Each verb prints
-// one line of JSON.
+// The timed loops of the benchmark programs here: plain system calls, the same on any filesystem.
+// Each verb prints one line of JSON.
 //
 //   names_load create DIR FILES BYTES        creates, writes and closes files in an existing folder
 //   names_load stat DIR FILES CALLS          stats those files in turn, once before it counts
 //   names_load list DIR                      ls -lR
 //   names_load unpack TAR DIR                tar -xf, then syncfs and an fsync of the folder
 //   names_load fdatasync FILE ROUNDS         appends 4 KiB and syncs them
+//   names_load write FILE BYTES RECORD       writes a new file in calls of RECORD bytes and closes
+//   it names_load read FILE RECORD              opens it and reads it once to its end names_load
+//   reread FILE RECORD PASSES     the same PASSES times, after one pass that does not count
+//   names_load random FILE RECORD CALLS      reads of RECORD bytes at random multiples of RECORD
 //   names_load visibility FILE_A FILE_B ROUNDS   one file by two paths: write one, read the other
 #include <fcntl.h>
 #include <spawn.h>
@@ -180,6 +184,79 @@ int sync_data(const Words& words) {
   return 0;
 }
 
+void print_bytes(std::size_t bytes, double seconds) {
+  std::printf("{\"bytes\": %zu, \"seconds\": %.9f}\n", bytes, seconds);
+}
+
+int write_file(const Words& words) {
+  const std::size_t bytes = number(words[1]);
+  std::string record(number(words[2]), '\0');
+  std::size_t seed = static_cast<std::size_t>(::getpid());
+  for (char& byte : record) byte = static_cast<char>((seed = seed * 6364136223846793005 + 1) >> 56);
+  const auto start = Clock::now();
+  const int fd =
+      check(::open(words[0].c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644), "create");
+  for (std::size_t at = 0; at < bytes;) {
+    // No two records alike, as in any real file.
+    std::memcpy(record.data(), &at, std::min(sizeof(at), record.size()));
+    const std::size_t wanted = std::min(record.size(), bytes - at);
+    at += static_cast<std::size_t>(check(::write(fd, record.data(), wanted), "write"));
+  }
+  check(::close(fd), "close");
+  print_bytes(bytes, seconds_since(start));
+  return 0;
+}
+
+std::size_t read_once(const std::string& path, std::string& record) {
+  const File file(path, O_RDONLY);
+  std::size_t bytes = 0;
+  while (const ssize_t got =
+             check(::read(file.fd(), record.data(), record.size()), "read " + path)) {
+    bytes += static_cast<std::size_t>(got);
+  }
+  return bytes;
+}
+
+int read_file(const Words& words) {
+  std::string record(number(words[1]), '\0');
+  const auto start = Clock::now();
+  const std::size_t bytes = read_once(words[0], record);
+  print_bytes(bytes, seconds_since(start));
+  return 0;
+}
+
+int reread_file(const Words& words) {
+  std::string record(number(words[1]), '\0');
+  const std::size_t passes = number(words[2]);
+  read_once(words[0], record);
+  const auto start = Clock::now();
+  std::size_t bytes = 0;
+  for (std::size_t pass = 0; pass < passes; ++pass) bytes += read_once(words[0], record);
+  print_bytes(bytes, seconds_since(start));
+  return 0;
+}
+
+int random_reads(const Words& words) {
+  const File file(words[0], O_RDONLY);
+  std::string record(number(words[1]), '\0');
+  const std::size_t calls = number(words[2]);
+  const std::size_t records =
+      static_cast<std::size_t>(check(::lseek(file.fd(), 0, SEEK_END), "seek")) / record.size();
+  if (records == 0) {
+    std::fputs("names_load: the file is smaller than a record\n", stderr);
+    return 1;
+  }
+  std::size_t seed = 1;
+  const auto start = Clock::now();
+  for (std::size_t i = 0; i < calls; ++i) {
+    seed = seed * 6364136223846793005 + 1442695040888963407;
+    const auto at = static_cast<off_t>((seed >> 33) % records * record.size());
+    check(::pread(file.fd(), record.data(), record.size(), at), "read " + words[0]);
+  }
+  print(calls, seconds_since(start));
+  return 0;
+}
+
 /// What the first bytes of the file are, as a program sees them that opens it anew.
 std::uint64_t look(const std::string& path) {
   const File file(path, O_RDONLY);
@@ -228,8 +305,10 @@ struct Verb {
 };
 
 const std::map<std::string, Verb> kVerbs = {
-    {"create", {create, 3}}, {"stat", {stat_files, 3}},     {"list", {list, 1}},
-    {"unpack", {unpack, 2}}, {"fdatasync", {sync_data, 2}}, {"visibility", {visibility, 3}},
+    {"create", {create, 3}},         {"stat", {stat_files, 3}}, {"list", {list, 1}},
+    {"write", {write_file, 3}},      {"read", {read_file, 2}},  {"reread", {reread_file, 3}},
+    {"random", {random_reads, 3}},   {"unpack", {unpack, 2}},   {"fdatasync", {sync_data, 2}},
+    {"visibility", {visibility, 3}},
 };
 
 }  // namespace

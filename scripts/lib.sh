@@ -94,6 +94,37 @@ install_packages() {
   rm -f "$APT_LOG"
 }
 
+# write_apt_configuration FOLDER: FOLDER/apt.conf makes apt keep all that it writes in FOLDER and know
+# only the sources in FOLDER/apt/sources.
+write_apt_configuration() {
+  local work=$1
+  mkdir -p "$work"/apt/{lists,cache,sources,none} "$work"/download
+  cat >"$work/apt.conf" <<CONFIGURATION
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+APT::Default-Release "";
+APT::Get::AllowUnauthenticated "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+Acquire::Languages "none";
+Acquire::Retries "1";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
+Dir::State "$work/apt";
+Dir::State::lists "$work/apt/lists";
+Dir::State::status "/var/lib/dpkg/status";
+Dir::Cache "$work/apt/cache";
+Dir::Etc::SourceList "$work/apt/none/list";
+Dir::Etc::SourceParts "$work/apt/sources";
+Dir::Etc::Preferences "$work/apt/none/preferences";
+Dir::Etc::PreferencesParts "$work/apt/none";
+CONFIGURATION
+  # apt downloads as this user; where it cannot reach the folder, apt does without by itself.
+  if [[ $(id -u) == 0 ]] && id _apt >/dev/null 2>&1; then chown _apt "$work/download"; fi
+}
+
 # Builds a newer libfuse where that is wanted; without it everything works with the system's.
 setup_libfuse() {
   [[ $SHOAL_LIBFUSE == auto ]] || return 0

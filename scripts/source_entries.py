@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Rewrites the machine's apt entry of its own release so that it names the sources of other suites.
+"""Rewrites the machine's apt entry of its own release so that it names other suites or components.
 
-usage: source_entries.py CODENAME FOLDER SUITE...
+usage: source_entries.py [--binary COMPONENT,...] CODENAME FOLDER SUITE...
 
 Reads /etc/apt (both formats), takes the first entry that serves the release CODENAME, and writes
-FOLDER/NAME.list or FOLDER/NAME.sources with the same addresses and the same signing key. Nothing
-that would let unsigned lists through is taken over. Exit status 1: there is no such entry.
+FOLDER/newer.list or FOLDER/newer.sources with the same addresses and the same signing key, for the
+source packages of main in those suites, or with --binary for the packages of these components.
+Nothing that would let unsigned lists through is taken over. Exit status 1: there is no such entry.
 """
 
 import pathlib
@@ -17,6 +18,8 @@ import sys
 ALIASES = {"stable", "oldstable", "testing", "unstable", "sid"}
 # What turns verification off, whatever the machine does with its other packages.
 UNSAFE = {"trusted", "allow-insecure", "allow-weak", "allow-downgrade-to-insecure"}
+# The type and the components of the entries to be written.
+SOURCES_OF_MAIN = ("deb-src", ["main"])
 # What concerns binary packages, or is written anew.
 REPLACED = {"types", "suites", "components", "architectures", "targets", "enabled", "description"}
 ONE_LINE = re.compile(r"^deb(?:-src)?\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.+)$")
@@ -28,7 +31,7 @@ def serves(codename, suites, components, addresses):
             and not any(address.startswith("cdrom:") for address in addresses))
 
 
-def rewrite_line(line, codename, suites):
+def rewrite_line(line, codename, suites, wanted=SOURCES_OF_MAIN):
     """One line of the old format for each suite; None when the line does not serve the release."""
     match = ONE_LINE.match(line.split("#")[0].strip())
     if not match:
@@ -39,7 +42,8 @@ def rewrite_line(line, codename, suites):
     kept = [option for option in (options or "").split()
             if option.split("=")[0].rstrip("+-").lower() not in UNSAFE | {"arch", "target"}]
     written = f"[{' '.join(kept)}] " if kept else ""
-    return "".join(f"deb-src {written}{address} {suite} main\n" for suite in suites)
+    kind, taken = wanted
+    return "".join(f"{kind} {written}{address} {suite} {' '.join(taken)}\n" for suite in suites)
 
 
 def parse_stanza(text):
@@ -56,7 +60,7 @@ def parse_stanza(text):
     return fields
 
 
-def rewrite_stanza(text, codename, suites):
+def rewrite_stanza(text, codename, suites, wanted=SOURCES_OF_MAIN):
     """One stanza of the new format; None when it does not serve the release."""
     fields = parse_stanza(text)
     values = {name.lower(): value for name, value in fields}
@@ -69,32 +73,33 @@ def rewrite_stanza(text, codename, suites):
         return None
     kept = "".join(f"{name}: {value}\n" for name, value in fields
                    if re.sub(r"-(add|remove)$", "", name.lower()) not in UNSAFE | REPLACED)
-    return f"Types: deb-src\nSuites: {' '.join(suites)}\nComponents: main\n{kept}"
+    kind, taken = wanted
+    return f"Types: {kind}\nSuites: {' '.join(suites)}\nComponents: {' '.join(taken)}\n{kept}"
 
 
-def rewrite_file(name, text, codename, suites):
+def rewrite_file(name, text, codename, suites, wanted=SOURCES_OF_MAIN):
     """(suffix, text) of the private entry made from the first fitting one of a file, or None."""
     if name.endswith(".sources"):
         for stanza in re.split(r"\n[ \t]*\n", text):
-            entry = rewrite_stanza(stanza, codename, suites)
+            entry = rewrite_stanza(stanza, codename, suites, wanted)
             if entry:
                 return ".sources", entry
         return None
     for line in text.splitlines():
-        entry = rewrite_line(line, codename, suites)
+        entry = rewrite_line(line, codename, suites, wanted)
         if entry:
             return ".list", entry
     return None
 
 
-def main(codename, folder, suites):
+def main(codename, folder, suites, wanted=SOURCES_OF_MAIN):
     etc = pathlib.Path("/etc/apt")
     parts = etc / "sources.list.d"
     files = [etc / "sources.list", *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources"))]
     for file in files:
         if not file.is_file():
             continue
-        entry = rewrite_file(file.name, file.read_text(errors="replace"), codename, suites)
+        entry = rewrite_file(file.name, file.read_text(errors="replace"), codename, suites, wanted)
         if entry:
             suffix, text = entry
             for old in folder.glob("newer.*"):
@@ -105,6 +110,9 @@ def main(codename, folder, suites):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4:
+    words, chosen = sys.argv[1:], SOURCES_OF_MAIN
+    if words[:1] == ["--binary"] and len(words) > 1:
+        chosen, words = ("deb", words[1].split(",")), words[2:]
+    if len(words) < 3:
         sys.exit(__doc__)
-    sys.exit(main(sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]))
+    sys.exit(main(words[0], pathlib.Path(words[1]), words[2:], chosen))

@@ -29,6 +29,12 @@ class Lines(unittest.TestCase):
             "deb-src [signed-by=/k.gpg] http://mirror.test/debian forky main\n"
             "deb-src [signed-by=/k.gpg] http://mirror.test/debian sid main\n")
 
+    def test_can_name_packages_of_other_components(self):
+        self.assertEqual(
+            source_entries.rewrite_line("deb http://mirror.test/debian bookworm main", "bookworm",
+                                        ["bookworm"], ("deb", ["main", "non-free"])),
+            "deb http://mirror.test/debian bookworm main non-free\n")
+
     def test_writes_no_brackets_without_options(self):
         self.assertEqual(
             self.rewrite("deb http://mirror.test/debian stable contrib main # ours").splitlines()[0],
@@ -54,6 +60,11 @@ class Stanzas(unittest.TestCase):
         self.assertEqual(self.rewrite(STANZA), (
             "Types: deb-src\nSuites: forky sid\nComponents: main\n"
             "URIs: http://mirror.test/debian\nSigned-By: /usr/share/keyrings/archive.gpg\n"))
+
+    def test_can_name_packages_of_other_components(self):
+        entry = source_entries.rewrite_stanza(STANZA, "bookworm", ["bookworm"],
+                                              ("deb", ["main", "non-free"]))
+        self.assertTrue(entry.startswith("Types: deb\nSuites: bookworm\nComponents: main non-free\n"))
 
     def test_keeps_an_embedded_key_whole(self):
         key = "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n -----END-----\n"
