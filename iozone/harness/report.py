@@ -122,25 +122,31 @@ def _summary(result):
             ours = measure["systems"][OURS]["median"]
             tiles.append(f"<div class=\"tile\"><span>{svg.escape(measure['part'])}</span>"
                          f"<b>{svg.short(ratio)} ×</b>{svg.escape(measure['label'])}"
-                         f"<span>{amount(ours, measure['unit'])}; speed of {system} = 1</span></div>")
-    bars = []
-    for system in _baselines(result):
-        bars.append(f"<div class=\"plot\"><h3>Speed of shoal over {svg.escape(system)}</h3>"
-                    + _bars(result["measures"], system) + "</div>")
-    return (f"<h2>Summary</h2><p>Each bar is how many times as fast shoal is as the other system: the "
-            "median of the ratios of runs that were made in turn. The thin line goes from the least "
-            f"to the greatest of them.</p><div class=\"tiles\">{''.join(tiles)}</div>{''.join(bars)}")
+                         f"<span>{amount(ours, measure['unit'])}; {system} "
+                         f"{amount(measure['systems'][system]['median'], measure['unit'])}</span></div>")
+    headlines = [measure for measure in result["measures"] if measure["headline"]]
+    bars = [_bars(headlines, system, True) for system in _baselines(result)]
+    return (f"<h2>Summary</h2><p>How many times as fast shoal is as the other system: the median of the "
+            "ratios of runs that were made in turn. The thin line goes from the least to the greatest "
+            "of them.</p>"
+            f"<div class=\"tiles\">{''.join(tiles)}</div>{''.join(bars)}")
 
 
-def _bars(measures, system):
+def _bars(measures, system, with_part=False):
+    """Ratio bars over one system; nothing when there are no ratios."""
     rows = []
     for measure in measures:
         ratio = measure["ratios"].get(system)
         if ratio:
             note = amount(measure["systems"][OURS]["median"], measure["unit"])
-            rows.append((f"{measure['part']}: {measure['label']}", ratio["median"], ratio["least"],
+            words = f"{measure['part']}: " if with_part and not measure["label"].startswith(
+                measure["part"]) else ""
+            rows.append((words + measure["label"], ratio["median"], ratio["least"],
                          ratio["greatest"], note, colour(system) if system != "ext4" else "c0"))
-    return svg.ratio_bars(rows, f"Speed of shoal over {system}")
+    if not rows:
+        return ""
+    return (f"<div class=\"plot\"><h3>Speed of shoal over {svg.escape(system)}</h3>"
+            + svg.ratio_bars(rows, f"Speed of shoal over {system}") + "</div>")
 
 
 def _troubles(result):
@@ -156,7 +162,8 @@ def _part(part, result):
               for kind in ("measures", "surfaces", "curves")}
     about = result["parts"].get(part, "")
     return (f"<h2>{svg.escape(part)}</h2><p class=\"soft\">{svg.escape(about)}</p>"
-            + _curves(chosen["curves"]) + _surfaces(chosen["surfaces"]) + _table(chosen["measures"]))
+            + "".join(_bars(chosen["measures"], system) for system in _baselines(result))
+            + _table(chosen["measures"]) + _curves(chosen["curves"]) + _surfaces(chosen["surfaces"]))
 
 
 def _keys(systems):

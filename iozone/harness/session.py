@@ -28,11 +28,14 @@ class Part:
 
 
 class Session:
-    """folders: {system: a folder on it}; pids: the daemons that must be idle before each step."""
+    """folders: {system: a folder on it}; pids: the daemons that must be idle before each step.
 
-    def __init__(self, title, folders, pids, facts, runs, out):
+    When it would take longer than seconds_max, parts are run less often, but at least once.
+    """
+
+    def __init__(self, title, folders, pids, facts, runs, out, seconds_max):
         self.title, self.folders, self.pids, self.facts = title, folders, pids, facts
-        self.runs, self.out = runs, out
+        self.runs, self.out, self.seconds_max = runs, out, seconds_max
         self.raw = os.path.join(out, "raw")
         self.parts, self.failures, self.skipped = [], [], []
         os.makedirs(self.raw, exist_ok=True)
@@ -59,6 +62,11 @@ class Session:
         for part in self.parts:
             samples = {system: [] for system in part.systems}
             for number in range(1, part.runs + 1):
+                late = time.monotonic() - clock + estimate.seconds_left() > self.seconds_max
+                if late and number > 1:
+                    estimate.drop((part.runs - number + 1) * len(part.systems))
+                    print(f"only {number - 1} of {part.runs} runs of {part.name}, to be done in time")
+                    break
                 for system in part.systems:
                     at = total - len(estimate.left) + 1
                     print(f"[{at:3}/{total}] {part.name} on {system}, run {number} of {part.runs} "

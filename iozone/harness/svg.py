@@ -18,9 +18,11 @@ def escape(text):
 
 
 def short(value):
-    """A number in at most five characters or so: 3.2, 41, 1.2k, 7.5M."""
+    """A number in few characters, three digits at most: 0.0013, 3.2, 41, 1.2k, 7.5M."""
     if value is None:
         return "–"
+    if 0 < abs(value) < 0.0995:
+        return f"{value:.2g}" if abs(value) >= 1e-4 else f"{value:.0e}"
     for limit, factor, unit in ((1e3, 1, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M"), (math.inf, 1e9, "G")):
         if abs(value) < limit * 0.9995:
             value /= factor
@@ -113,11 +115,11 @@ def surface(cells, label, low, high):
     """The same speeds as a landscape: file sizes to the right, record sizes to the back."""
     files = sorted({size for size, _ in cells})
     records = sorted({record for _, record in cells})
-    width, height, tall = 400.0, 262.0, 120.0
+    width, height, tall = 470.0, 262.0, 120.0
     across, deep = 250.0 / max(1, len(files) - 1), 120.0 / max(1, len(records) - 1)
 
     def place(row, column, up):
-        return (36 + row * across + column * deep * 0.8, 222 - column * deep * 0.62 - up * tall)
+        return (58 + row * across + column * deep * 0.8, 222 - column * deep * 0.62 - up * tall)
 
     def lift(speed):
         if high <= low:
@@ -157,9 +159,9 @@ def surface(cells, label, low, high):
     for column in range(0, len(records), 3):
         x, y = place(last_row, column, 0)
         body.append(_text(x + 6, y + 5, kibibytes(records[column]), "axis"))
-    body.append(_text(36 + last_row * across / 2, height - 8, "file size", "axis", "middle"))
+    body.append(_text(58 + last_row * across / 2, height - 8, "file size", "axis", "middle"))
     x, y = place(last_row, last_column / 2, 0)
-    body.append(_text(x + 34, y + 16, "record", "axis"))
+    body.append(_text(x + 30, y + 18, "record", "axis"))
     return _svg(width, height, label, body)
 
 
@@ -168,7 +170,7 @@ def surface(cells, label, low, high):
 
 def ratio_bars(rows, label):
     """rows: [(words, ratio, least, greatest, note, class)]; bars begin at 1, on a logarithmic scale."""
-    line, left, plot, right = 24, 330, 400, 130
+    line, left, plot, right = 24, 290, 420, 160
     numbers = [number for _, ratio, least, greatest, *_ in rows for number in (ratio, least, greatest)]
     span = max([2.0, *(max(number, 1 / number) for number in numbers)])
     span = min(span, 1000.0)
