@@ -19,7 +19,7 @@ def first_line_of(path, start):
 
 def peer_status(folder):
     """The peer's part of `shoal status --json`; folder is its folder, or one inside its mount."""
-    inside = not os.path.exists(os.path.join(folder, "control.sock")) and _is_in_mount(folder)
+    inside = "fuse" in line_of("findmnt", "-n", "-o", "FSTYPE", "-T", folder)
     words = [] if inside else ["--dir", folder]
     done = subprocess.run([SHOAL, "status", "--json", *words], capture_output=True, text=True,
                           cwd=folder if inside else None, timeout=60)
@@ -27,10 +27,6 @@ def peer_status(folder):
         return json.loads(done.stdout)["peer"]
     except (ValueError, KeyError) as error:
         raise RuntimeError(f"shoal status of {folder}: {done.stderr.strip()}") from error
-
-
-def _is_in_mount(folder):
-    return "fuse" in line_of("findmnt", "-n", "-o", "FSTYPE", "-T", folder)
 
 
 def libfuse_of(pid):
@@ -46,9 +42,23 @@ def libfuse_of(pid):
     return version[1] if version else found[1]
 
 
+def mounting_pids():
+    """The peer daemons of this machine, for what they have loaded."""
+    return [path.split("/")[2] for path in glob.glob("/proc/[0-9]*/comm")
+            if text_of(path) == "peerd"]
+
+
+def text_of(path):
+    """What a file says; nothing when it is gone."""
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
 def governor():
-    found = {open(path).read().strip()
-             for path in glob.glob("/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")}
+    found = set(map(text_of, glob.glob("/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")))
     return ", ".join(sorted(found)) or "not told"
 
 
@@ -68,9 +78,9 @@ def disk_of(folder):
 
 
 def describe(peer, pids, folder, copies):
-    """{name: text} for the head of a report; pids: of daemons, one of which mounts."""
+    """{name: text} for the head of a report; pids: of daemons, one of which mounts; none: look."""
     here = machine()
-    found = {libfuse_of(pid) for pid in pids} - {"none"}
+    found = {libfuse_of(pid) for pid in pids or mounting_pids()} - {"none"}
     return {"processor": here["processor"], "cores": str(here["cores"]), "memory": here["memory"],
             "frequency governor": governor(),
             "kernel": os.uname().release, "disk": disk_of(folder),

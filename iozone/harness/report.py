@@ -80,7 +80,11 @@ def in_order(systems):
 
 def amount(value, unit):
     """A measured value with its unit."""
-    return svg.seconds(value) if unit == "s" else f"{svg.short(value)} {unit}"
+    if unit == "s":
+        return svg.seconds(value)
+    if unit == "MiB/s" and value >= 1000:
+        return f"{svg.short(value / 1024)} GiB/s"
+    return f"{svg.short(value)}{'' if unit.startswith('/') else ' '}{unit}"
 
 
 def page(result):
@@ -90,7 +94,7 @@ def page(result):
              for kind in ("measures", "surfaces", "curves") for entry in result[kind]}
     for part in parts:
         sections.append(_part(part, result))
-    sections.append(_method(result))
+    sections += [_swarm(result.get("swarm")), _method(result)]
     return ("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
             f"<title>{svg.escape(result['title'])}</title><style>{STYLE}{_colours()}</style></head>"
@@ -162,8 +166,28 @@ def _part(part, result):
               for kind in ("measures", "surfaces", "curves")}
     about = result["parts"].get(part, "")
     return (f"<h2>{svg.escape(part)}</h2><p class=\"soft\">{svg.escape(about)}</p>"
-            + "".join(_bars(chosen["measures"], system) for system in _baselines(result))
-            + _table(chosen["measures"]) + _curves(chosen["curves"]) + _surfaces(chosen["surfaces"]))
+            + _part_bars(chosen["measures"]) + _table(chosen["measures"]) + _curves(chosen["curves"]) + _surfaces(chosen["surfaces"]))
+
+
+def _part_bars(measures):
+    """Bars where they show more than the table: many figures over one other system."""
+    others = {system for measure in measures for system in measure["ratios"]}
+    return _bars(measures, *others) if len(others) == 1 and len(measures) > 2 else ""
+
+
+def _swarm(swarm):
+    """The rows of iozone/swarm, as it judges them itself."""
+    if not swarm:
+        return ""
+    lines = []
+    for row in swarm.get("rows", []):
+        medians = ", ".join(f"{name} {svg.short(value)} {row.get('unit', '')}"
+                            for name, value in row.get("medians", {}).items())
+        lines.append(f"<tr><td>{svg.escape(row['row'])}</td><td>{svg.short(row['figure'])}</td>"
+                     f"<td>{svg.escape(medians)}</td></tr>")
+    return ("<h2>swarm</h2><p class=\"soft\">Rows of iozone/swarm: what moves between peers, in swarms "
+            "of its own. The figure is a ratio or an amount, as the row says.</p><div class=\"wide\">"
+            f"<table><tr><th>row</th><th>figure</th><th>medians</th></tr>{''.join(lines)}</table></div>")
 
 
 def _keys(systems):

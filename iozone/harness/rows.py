@@ -53,4 +53,4 @@ def random_read(folder, size, calls):
 
 def cold_read(path):
     """The first read here of a file that another peer wrote."""
-    return Sample({"sequential read from another peer, cold": _speed(load("read", path, MEBIBYTE))})
+    return Sample({"first read of a peer's file": _speed(load("read", path, MEBIBYTE))})

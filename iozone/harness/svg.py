@@ -108,7 +108,8 @@ def speed_map(cells, label, low, high):
 
 
 def ratio_map(cells, label):
-    return heat_map(cells, label, lambda ratio: f"d{ratio_step(ratio)}")
+    return heat_map(cells, label, lambda ratio: f"d{ratio_step(ratio)}",
+                    lambda ratio: short(ratio) if ratio >= 0.1 else f"{ratio:.2f}")
 
 
 def surface(cells, label, low, high):
@@ -170,7 +171,7 @@ def surface(cells, label, low, high):
 
 def ratio_bars(rows, label):
     """rows: [(words, ratio, least, greatest, note, class)]; bars begin at 1, on a logarithmic scale."""
-    line, left, plot, right = 24, 290, 420, 160
+    line, left, plot, right = 24, 310, 520, 190
     numbers = [number for _, ratio, least, greatest, *_ in rows for number in (ratio, least, greatest)]
     span = max([2.0, *(max(number, 1 / number) for number in numbers)])
     span = min(span, 1000.0)
@@ -195,7 +196,7 @@ def ratio_bars(rows, label):
                     f'({short(least)} to {short(greatest)}); {escape(note)}</title></rect>')
         body.append(f'<line x1="{x_of(least):.1f}" y1="{y + 9}" x2="{x_of(greatest):.1f}" y2="{y + 9}" class="whisker"/>')
         body.append(_text(left + plot + 10, y + 13, f"{short(ratio)} ×", "value"))
-        body.append(_text(left + plot + 62, y + 13, note, "axis"))
+        body.append(_text(left + plot + 80, y + 13, note, "axis"))
     return _svg(left + plot + right, height + 4, label, body)
 
 

@@ -3,7 +3,6 @@
 """Tests of the pure parts of iozone/harness: parsers, statistics, estimates, plots, the page."""
 
 import html.parser
-import os
 import pathlib
 import sys
 import unittest
@@ -11,7 +10,8 @@ import xml.etree.ElementTree
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "iozone"))
-from harness import fio_output, iozone_output, progress, report, results, stats, svg  # noqa: E402
+from harness import bencode, fio_output, iozone_output, markdown, progress, report  # noqa: E402
+from harness import results, stats, svg  # noqa: E402
 from harness.results import Figure, Sample  # noqa: E402
 
 AUTOMATIC = """\
@@ -188,16 +188,38 @@ class Balanced(html.parser.HTMLParser):
         assert self.open and self.open.pop() == tag, f"</{tag}> after {self.open[-3:]}"
 
 
+class Torrents(unittest.TestCase):
+    def test_keys_are_sorted_and_lengths_count_bytes(self):
+        self.assertEqual(bencode.encode({"b": [1, "ä"], "a": -2}), b"d1:ai-2e1:bli1e2:\xc3\xa4ee")
+
+    def test_a_torrent_has_a_hash_for_each_piece(self):
+        torrent = bencode.torrent("file", bytes(40), "http://t.test/", piece=32)
+        self.assertIn(b"6:lengthi40e4:name4:file12:piece lengthi32e6:pieces40:", torrent)
+
+    def test_peers_are_six_bytes_each(self):
+        self.assertEqual(bencode.peers([258], 5), b"d8:intervali5e5:peers6:\x7f\x00\x00\x01\x01\x02e")
+
+
 class Page(unittest.TestCase):
-    def test_is_well_formed_and_asks_for_nothing_from_elsewhere(self):
+    def result(self):
         sample = Sample({"read <fast>": Figure(5.0, "MiB/s", headline=True)},
                         {"read": Plots.CELLS}, {"read": [(50.0, 1e-6), (99.0, 1e-3)]})
-        result = {"title": "a & b", "begun": "now", "seconds": 61.0, "runs": 1, "command": "run <x>",
-                  "facts": {"kernel": "6.1"}, "parts": {"part": "about it"},
-                  **results.combine("part", {"shoal": [sample], "ext4": [sample]}),
-                  "failures": [{"what": "a", "error": "<b>"}], "skipped": [{"what": "c", "why": "&"}]}
+        return {"title": "a & b", "begun": "now", "seconds": 61.0, "runs": 1, "command": "run <x>",
+                "facts": {"kernel": "6.1"}, "parts": {"part": "about it"},
+                **results.combine("part", {"shoal": [sample], "ext4": [sample]}),
+                "failures": [{"what": "a", "error": "<b>"}], "skipped": [{"what": "c", "why": "&"}],
+                "swarm": {"rows": [{"row": "cold | read", "figure": 0.5, "unit": "MB/s",
+                                    "medians": {"raw": 2.0}}]}}
+
+    def test_markdown_has_every_figure_and_keeps_its_tables(self):
+        text = markdown.page([self.result(), {"commit": "c", "kernel": "k", "fuse_mode": "m",
+                                              "rows": self.result()["swarm"]["rows"]}])
+        self.assertIn("| read <fast> | 5 MiB/s | 5 MiB/s | **1** (1 to 1) |", text)
+        self.assertEqual(text.count("| cold \\| read | 0.5 | raw 2 MB/s |"), 2)
+
+    def test_is_well_formed_and_asks_for_nothing_from_elsewhere(self):
         page = Balanced()
-        text = report.page(result)
+        text = report.page(self.result())
         page.feed(text)
         page.close()
         self.assertEqual((page.open, page.addresses), ([], []))
@@ -207,5 +229,4 @@ class Page(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    print(f"python {sys.version.split()[0]} in {os.getcwd()}", file=sys.stderr)
     unittest.main()
