@@ -18,14 +18,14 @@ class Estimate:
         self.expected_seconds += expected
         self.taken_seconds += seconds
 
-    def drop(self, count):
-        """The next steps will not be made."""
-        del self.left[:count]
-
     def seconds_left(self):
         """Steps not seen yet are taken to be as much slower than expected as those that were."""
         pace = self.taken_seconds / self.expected_seconds if self.expected_seconds else 1.0
         return sum(self.seen.get(key, expected * pace) for key, expected in self.left)
+
+    def seconds_of(self, keys):
+        """How long steps took that have been made before."""
+        return sum(self.seen[key] for key in keys)
 
 
 def spoken(seconds):

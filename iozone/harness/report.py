@@ -104,8 +104,9 @@ def page(result):
 def _head(result):
     facts = "".join(f"<tr><td class=\"soft\">{svg.escape(name)}</td><td>{svg.escape(value)}</td></tr>"
                     for name, value in result["facts"].items())
+    runs = "1 run" if result["runs"] == 1 else f"{result['runs']} runs"
     return (f"<h1>{svg.escape(result['title'])}</h1><p class=\"soft\">{svg.escape(result['begun'])}, "
-            f"{result['seconds'] / 60:.0f} min, {result['runs']} runs of each, in turn; "
+            f"{result['seconds'] / 60:.0f} min, {runs} of each, in turn; "
             f"commit {svg.escape(result['facts'].get('commit', 'unknown'))}</p>"
             f"<details><summary>Machine and conditions</summary><table class=\"facts\">{facts}</table>"
             "</details>")
@@ -185,14 +186,15 @@ def _swarm(swarm):
                             for name, value in row.get("medians", {}).items())
         lines.append(f"<tr><td>{svg.escape(row['row'])}</td><td>{svg.short(row['figure'])}</td>"
                      f"<td>{svg.escape(medians)}</td></tr>")
-    return ("<h2>swarm</h2><p class=\"soft\">Rows of iozone/swarm: what moves between peers, in swarms "
-            "of its own. The figure is a ratio or an amount, as the row says.</p><div class=\"wide\">"
+    return ("<h2>swarm</h2><p class=\"soft\">Rows of iozone/swarm: what moves between peers, in "
+            "swarms of its own. The figure is a ratio or an amount, as the row says.</p><div class=\"wide\">"
             f"<table><tr><th>row</th><th>figure</th><th>medians</th></tr>{''.join(lines)}</table></div>")
 
 
 def _keys(systems):
-    return "<p>" + "".join(f"<span class=\"key\"><i class=\"{colour(system)}\"></i>{svg.escape(system)}</span>"
-                           for system in systems) + "</p>"
+    keys = (f"<span class=\"key\"><i class=\"{colour(system)}\"></i>{svg.escape(system)}</span>"
+            for system in systems)
+    return f"<p>{''.join(keys)}</p>"
 
 
 def _curves(curves):

@@ -30,7 +30,8 @@ class Part:
 class Session:
     """folders: {system: a folder on it}; pids: the daemons that must be idle before each step.
 
-    When it would take longer than seconds_max, parts are run less often, but at least once.
+    All parts are run once, then all of them again, until each has its runs or another round would
+    take longer than seconds_max.
     """
 
     def __init__(self, title, folders, pids, facts, runs, out, seconds_max):
@@ -55,34 +56,44 @@ class Session:
     def run(self):
         """All parts; the result is what goes into the JSON."""
         begun, clock = time.strftime("%Y-%m-%d %H:%M %Z"), time.monotonic()
-        steps = [((part.name, system), part.seconds) for part in self.parts
-                 for _ in range(part.runs) for system in part.systems]
-        estimate, total = Estimate(steps), len(steps)
+        samples = {part.name: {system: [] for system in part.systems} for part in self.parts}
+        rounds = self._rounds()
+        estimate = Estimate([((part.name, system), part.seconds)
+                             for steps in rounds for part, system in steps])
+        total = len(estimate.left)
+        for number, steps in enumerate(rounds, 1):
+            keys = [(part.name, system) for part, system in steps]
+            if number > 1 and time.monotonic() - clock + estimate.seconds_of(keys) > self.seconds_max:
+                print(f"ending after {number - 1} of {len(rounds)} runs, to be done in time", flush=True)
+                break
+            for part, system in steps:
+                at = total - len(estimate.left) + 1
+                print(f"[{at:3}/{total}] {part.name} on {system}, run {number} of {part.runs} ... ",
+                      end="", flush=True)
+                started = time.monotonic()
+                samples[part.name][system].append(self._step(part, system, number))
+                taken = time.monotonic() - started
+                estimate.done(taken)
+                left = min(estimate.seconds_left(),
+                           max(0, self.seconds_max - (time.monotonic() - clock)))
+                print(f"{taken:.1f} s; about {spoken(left)} left", flush=True)
         combined = {"measures": [], "surfaces": [], "curves": []}
         for part in self.parts:
-            samples = {system: [] for system in part.systems}
-            for number in range(1, part.runs + 1):
-                late = time.monotonic() - clock + estimate.seconds_left() > self.seconds_max
-                if late and number > 1:
-                    estimate.drop((part.runs - number + 1) * len(part.systems))
-                    print(f"only {number - 1} of {part.runs} runs of {part.name}, to be done in time")
-                    break
-                for system in part.systems:
-                    at = total - len(estimate.left) + 1
-                    print(f"[{at:3}/{total}] {part.name} on {system}, run {number} of {part.runs} "
-                          f"... ", end="", flush=True)
-                    started = time.monotonic()
-                    samples[system].append(self._step(part, system, number))
-                    taken = time.monotonic() - started
-                    estimate.done(taken)
-                    print(f"{taken:.1f} s; about {spoken(estimate.seconds_left())} left", flush=True)
-            for kind, entries in results.combine(part.name, samples).items():
+            for kind, entries in results.combine(part.name, samples[part.name]).items():
                 combined[kind] += entries
         return {"schema": 1, "title": self.title, "begun": begun,
-                "seconds": time.monotonic() - clock, "runs": self.runs,
+                "seconds": time.monotonic() - clock,
+                "runs": max((len(runs) for systems in samples.values() for runs in systems.values()),
+                            default=0),
                 "command": shlex.join(sys.argv), "facts": self.facts,
                 "parts": {part.name: part.about for part in self.parts}, **combined,
                 "failures": self.failures, "skipped": self.skipped}
+
+    def _rounds(self):
+        """[[(part, system)] of the first runs of all, of the second runs of all, ...]."""
+        return [[(part, system) for part in self.parts if number < part.runs
+                 for system in part.systems]
+                for number in range(max((part.runs for part in self.parts), default=0))]
 
     def _step(self, part, system, number):
         """One sample, or None when it failed, which is on record then."""

@@ -71,6 +71,10 @@ def _text(x, y, text, classes="", anchor="start"):
             f'{f""" class="{classes}" """ if classes else ""}>{escape(text)}</text>')
 
 
+def _line(x1, y1, x2, y2, kind):
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+
+
 # ---- file and record sizes ----
 
 CELL_WIDTH, CELL_HEIGHT = 35, 18
@@ -107,9 +111,14 @@ def speed_map(cells, label, low, high):
                     lambda speed: f"s{step_of(speed * 1024, low, high)}")
 
 
+def _ratio_text(ratio):
+    """Short enough for a cell."""
+    return short(ratio) if ratio >= 0.1 else f"{ratio:.2f}" if ratio >= 0.005 else "<.01"
+
+
 def ratio_map(cells, label):
     return heat_map(cells, label, lambda ratio: f"d{ratio_step(ratio)}",
-                    lambda ratio: short(ratio) if ratio >= 0.1 else f"{ratio:.2f}")
+                    _ratio_text)
 
 
 def surface(cells, label, low, high):
@@ -142,7 +151,7 @@ def surface(cells, label, low, high):
         speed = low * (high / low) ** share if low > 0 else 0
         x, y = place(0, last_column, share)
         end = place(last_row, last_column, share)
-        body.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}" class="grid"/>')
+        body.append(_line(x, y, *end, "grid"))
         body.append(_text(x - 5, y + 4, f"{short(speed / 1024)} MiB/s", "axis", "end"))
     for column in range(last_column - 1, -1, -1):  # the back first, what is in front covers it
         for row in range(last_row):
@@ -184,7 +193,7 @@ def ratio_bars(rows, label):
     height = 26 + line * len(rows)
     for mark in _marks(1 / span, span):
         kind = "one" if mark == 1 else "grid"
-        body.append(f'<line x1="{x_of(mark):.1f}" y1="20" x2="{x_of(mark):.1f}" y2="{height}" class="{kind}"/>')
+        body.append(_line(x_of(mark), 20, x_of(mark), height, kind))
         text = f"{mark:g}×" if mark >= 1 else f"1/{1 / mark:g}"
         body.append(_text(x_of(mark), 13, text, "axis", "middle"))
     for number, (words, ratio, least, greatest, note, kind) in enumerate(rows):
@@ -194,7 +203,7 @@ def ratio_bars(rows, label):
         body.append(f'<rect x="{start:.1f}" y="{y + 2}" width="{max(1.5, end - start):.1f}" height="14" '
                     f'rx="2" class="{kind}"><title>{escape(words)}: {short(ratio)} '
                     f'({short(least)} to {short(greatest)}); {escape(note)}</title></rect>')
-        body.append(f'<line x1="{x_of(least):.1f}" y1="{y + 9}" x2="{x_of(greatest):.1f}" y2="{y + 9}" class="whisker"/>')
+        body.append(_line(x_of(least), y + 9, x_of(greatest), y + 9, "whisker"))
         body.append(_text(left + plot + 10, y + 13, f"{short(ratio)} ×", "value"))
         body.append(_text(left + plot + 80, y + 13, note, "axis"))
     return _svg(left + plot + right, height + 4, label, body)
@@ -234,15 +243,16 @@ def percentile_curves(series, label):
     for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1):
         value = 10.0 ** power
         if low <= value <= high:
-            body.append(f'<line x1="{left}" y1="{y_of(value):.1f}" x2="{left + plot}" y2="{y_of(value):.1f}" class="grid"/>')
+            body.append(_line(left, y_of(value), left + plot, y_of(value), "grid"))
             body.append(_text(left - 6, y_of(value) + 4, seconds(value), "axis", "end"))
     for percent in (50, 90, 99, 99.9, 99.99):
         if percent <= last:
-            body.append(f'<line x1="{x_of(percent):.1f}" y1="{top}" x2="{x_of(percent):.1f}" y2="{top + tall}" class="grid"/>')
+            body.append(_line(x_of(percent), top, x_of(percent), top + tall, "grid"))
             body.append(_text(x_of(percent), top + tall + 16, f"{percent:g} %", "axis", "middle"))
     body.append(f'<path d="M{left} {top}V{top + tall}H{left + plot}" class="frame"/>')
     for name, kind, run in series:
         steps = [f"{x_of(percent):.1f},{y_of(value):.1f}" for percent, value in run
                  if 0 < percent < 100 and value > 0]
-        body.append(f'<polyline points="{" ".join(steps)}" class="line {kind}"><title>{escape(name)}</title></polyline>')
-    return _svg(left + plot + 20, top + tall + 26, label, body)
+        body.append(f'<polyline points="{" ".join(steps)}" class="line {kind}">'
+                    f'<title>{escape(name)}</title></polyline>')
+    return _svg(left + plot + 36, top + tall + 26, label, body)

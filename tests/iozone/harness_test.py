@@ -115,8 +115,7 @@ class Estimates(unittest.TestCase):
         self.assertEqual(estimate.seconds_left(), 30 + 30 + 30)
         estimate.done(10)
         self.assertEqual(estimate.seconds_left(), 30 + 10)
-        estimate.drop(1)
-        self.assertEqual(estimate.seconds_left(), 10)
+        self.assertEqual(estimate.seconds_of(["a", "b"]), 30 + 10)
 
 
 class Results(unittest.TestCase):
