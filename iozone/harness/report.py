@@ -167,7 +167,8 @@ def _part(part, result):
               for kind in ("measures", "surfaces", "curves")}
     about = result["parts"].get(part, "")
     return (f"<h2>{svg.escape(part)}</h2><p class=\"soft\">{svg.escape(about)}</p>"
-            + _part_bars(chosen["measures"]) + _table(chosen["measures"]) + _curves(chosen["curves"]) + _surfaces(chosen["surfaces"]))
+            + _part_bars(chosen["measures"]) + _table(chosen["measures"])
+            + _curves(chosen["curves"]) + _surfaces(chosen["surfaces"]))
 
 
 def _part_bars(measures):
@@ -187,8 +188,8 @@ def _swarm(swarm):
         lines.append(f"<tr><td>{svg.escape(row['row'])}</td><td>{svg.short(row['figure'])}</td>"
                      f"<td>{svg.escape(medians)}</td></tr>")
     return ("<h2>swarm</h2><p class=\"soft\">Rows of iozone/swarm: what moves between peers, in "
-            "swarms of its own. The figure is a ratio or an amount, as the row says.</p><div class=\"wide\">"
-            f"<table><tr><th>row</th><th>figure</th><th>medians</th></tr>{''.join(lines)}</table></div>")
+            "swarms of its own. The figure is a ratio or an amount, as the row says.</p>"
+            f"<div class=\"wide\"><table><tr><th>row</th><th>figure</th><th>medians</th></tr>{''.join(lines)}</table></div>")
 
 
 def _keys(systems):
@@ -204,8 +205,8 @@ def _curves(curves):
     for curve in curves:
         series = [(system, colour(system), curve["systems"][system])
                   for system in in_order(curve["systems"])]
-        plots.append(f"<div class=\"plot\"><h3>Latency: {svg.escape(curve['label'])}</h3>"
-                     + svg.percentile_curves(series, f"Latency of {curve['label']} by percentile") + "</div>")
+        plot = svg.percentile_curves(series, f"Latency of {curve['label']} by percentile")
+        plots.append(f"<div class=\"plot\"><h3>Latency: {svg.escape(curve['label'])}</h3>{plot}</div>")
     systems = in_order({system for curve in curves for system in curve["systems"]})
     return f"{_keys(systems)}<div class=\"plots\">{''.join(plots)}</div>"
 
@@ -258,7 +259,8 @@ def _table(measures):
     systems = in_order({system for measure in measures for system in measure["systems"]})
     others = in_order({system for measure in measures for system in measure["ratios"]})
     head = "".join(f"<th>{svg.escape(system)}</th>" for system in systems)
-    head += "".join(f"<th>shoal / {svg.escape(system)}</th><th>least to greatest</th>" for system in others)
+    head += "".join(f"<th>shoal / {svg.escape(system)}</th><th>least to greatest</th>"
+                    for system in others)
     lines = []
     for measure in measures:
         cells = [amount(measure["systems"][system]["median"], measure["unit"])
