@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""One libtorrent client: torrent_peer.py FOLDER PORT TORRENT seed|fetch, until it is killed.
+"""One libtorrent client: torrent_peer.py FOLDER TORRENT seed|fetch, until it is killed.
 
 Creates FOLDER/done when the whole file is there and checked.
 """
@@ -12,9 +12,9 @@ import time
 import libtorrent
 
 
-def main(folder, port, torrent, role):
+def main(folder, torrent, role):
     session = libtorrent.session({
-        "listen_interfaces": f"127.0.0.1:{port}", "enable_dht": False, "enable_lsd": False,
+        "listen_interfaces": "127.0.0.1:0", "enable_dht": False, "enable_lsd": False,
         "enable_upnp": False, "enable_natpmp": False, "allow_multiple_connections_per_ip": True,
         "enable_incoming_utp": False, "enable_outgoing_utp": False, "rate_limit_ip_overhead": False,
         "in_enc_policy": 2, "out_enc_policy": 2})

@@ -8,7 +8,6 @@ process for each client, no DHT, no discovery, no encryption.
 import contextlib
 import http.server
 import os
-import socket
 import subprocess
 import threading
 import time
@@ -45,37 +44,28 @@ class Announcements(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def tracker():
-    """The address of a tracker that runs meanwhile."""
+    """(address, ports of those that announced themselves) of a tracker that runs meanwhile."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Announcements)
     server.lock, server.ports = threading.Lock(), []
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/announce"
+        yield f"http://127.0.0.1:{server.server_port}/announce", server.ports
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def free_ports(count):
-    """Ports that nobody had a moment ago, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 class Aria2:
     def __init__(self):
         self.path, self.env = find_tool("aria2c")
 
-    def command(self, folder, port, torrent, seeds):
+    def command(self, folder, torrent, seeds):
         """seeds: the folder has the file already. Creates folder/done when all is there."""
         words = [self.path, "--no-conf", "--enable-dht=false", "--enable-dht6=false",
                  "--bt-enable-lpd=false", "--enable-peer-exchange=false", "--disable-ipv6=true",
-                 "--interface=127.0.0.1", "--bt-min-crypto-level=plain", f"--listen-port={port}",
+                 "--interface=127.0.0.1", "--bt-min-crypto-level=plain", "--listen-port=20000-60000",
                  f"--bt-tracker-interval={ANNOUNCE_SECONDS}", "--seed-ratio=0.0",
                  "--file-allocation=none", "--summary-interval=0", f"--dir={folder}"]
         if seeds:
@@ -100,8 +90,8 @@ class Libtorrent:
         subprocess.run([self.PYTHON, "-c", "import libtorrent"], env=self.env, check=True,
                        capture_output=True)
 
-    def command(self, folder, port, torrent, seeds):
-        return [self.PYTHON, "-B", os.path.join(HERE, "torrent_peer.py"), folder, str(port), torrent,
+    def command(self, folder, torrent, seeds):
+        return [self.PYTHON, "-B", os.path.join(HERE, "torrent_peer.py"), folder, torrent,
                 "seed" if seeds else "fetch"], self.env
 
 
@@ -118,8 +108,7 @@ def crowd_seconds(which, folder, content, receivers, log):
 
     Errors: RuntimeError when one ended early or it took too long.
     """
-    ports = free_ports(receivers + 1)
-    with tracker() as announce, contextlib.ExitStack() as stack:
+    with tracker() as (announce, ports), contextlib.ExitStack() as stack:
         torrent = os.path.join(folder, "file.torrent")
         with open(torrent, "wb") as file:
             file.write(bencode.torrent("file", content, announce))
@@ -131,7 +120,7 @@ def crowd_seconds(which, folder, content, receivers, log):
             if number == 0:
                 with open(os.path.join(own, "file"), "wb") as file:
                     file.write(content)
-            command, env = which.command(own, ports[number], torrent, number == 0)
+            command, env = which.command(own, torrent, number == 0)
             process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=output,
                                        stderr=subprocess.STDOUT, cwd=own)
             stack.callback(process.wait)
@@ -139,7 +128,7 @@ def crowd_seconds(which, folder, content, receivers, log):
             return own, process
 
         seeder = start(0)[1]
-        _wait(lambda: _listens(ports[0]), [seeder], "the seeder to listen")
+        _wait(lambda: ports, [seeder], "the seeder to announce itself")
         begun = time.monotonic()
         clients = [start(number) for number in range(1, receivers + 1)]
         _wait(lambda: all(os.path.exists(os.path.join(own, "done")) for own, _ in clients),
@@ -150,11 +139,6 @@ def crowd_seconds(which, folder, content, receivers, log):
                 if file.read() != content:
                     raise RuntimeError("a client has other bytes than the seeder")
         return taken
-
-
-def _listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _wait(condition, processes, what):
