@@ -43,7 +43,7 @@ svg .cell { font-size:10.5px; font-variant-numeric:tabular-nums } svg .value { f
 .whisker { stroke:var(--ink); stroke-width:1.4; opacity:.65 } .floor { fill:none; stroke:var(--line) }
 .face { stroke:var(--card); stroke-width:.7 } .line { fill:none!important; stroke-width:2 }
 table { border-collapse:collapse; font-size:13.5px; font-variant-numeric:tabular-nums; margin:6px 0 }
-th, td { text-align:right; padding:4px 12px 4px 0; border-bottom:1px solid var(--line);
+th, td { text-align:right; padding:4px 18px 4px 0; white-space:nowrap; border-bottom:1px solid var(--line);
   vertical-align:top } th:first-child, td:first-child { text-align:left } th { color:var(--soft);
   font-weight:600 } .facts td { text-align:left; white-space:normal } .wide { overflow-x:auto }
 details { margin:8px 0 } summary { cursor:pointer; color:var(--soft) }
@@ -102,13 +102,18 @@ def page(result):
 
 
 def _head(result):
-    facts = "".join(f"<tr><td class=\"soft\">{svg.escape(name)}</td><td>{svg.escape(value)}</td></tr>"
-                    for name, value in result["facts"].items())
+    facts = result["facts"]
+    lines = "".join(f"<tr><td class=\"soft\">{svg.escape(name)}</td><td>{svg.escape(value)}</td></tr>"
+                    for name, value in facts.items())
+    where = " · ".join(f"{words}{facts[name]}" for name, words in (
+        ("processor", ""), ("cores", "cores: "), ("kernel", "Linux "), ("FUSE mode", "FUSE mode: "),
+        ("libfuse", "libfuse ")) if name in facts)
     runs = "1 run" if result["runs"] == 1 else f"{result['runs']} runs"
     return (f"<h1>{svg.escape(result['title'])}</h1><p class=\"soft\">{svg.escape(result['begun'])}, "
             f"{result['seconds'] / 60:.0f} min, {runs} of each, in turn; "
-            f"commit {svg.escape(result['facts'].get('commit', 'unknown'))}</p>"
-            f"<details><summary>Machine and conditions</summary><table class=\"facts\">{facts}</table>"
+            f"commit {svg.escape(facts.get('commit', 'unknown'))}<br>"
+            f"{svg.escape(where)}</p>"
+            f"<details><summary>Machine and conditions</summary><table class=\"facts\">{lines}</table>"
             "</details>")
 
 
@@ -254,25 +259,33 @@ def _surfaces(surfaces):
 
 
 def _table(measures):
+    """A line for each figure; with one other system the ratios have columns, else lines, of their own."""
     if not measures:
         return ""
     systems = in_order({system for measure in measures for system in measure["systems"]})
     others = in_order({system for measure in measures for system in measure["ratios"]})
-    head = "".join(f"<th>{svg.escape(system)}</th>" for system in systems)
-    head += "".join(f"<th>shoal / {svg.escape(system)}</th><th>least to greatest</th>"
-                    for system in others)
+    titles = [*systems, *(f"shoal / {system}" for system in others if len(others) == 1)]
+    head = "".join(f"<th>{svg.escape(title)}</th>" for title in titles)
     lines = []
     for measure in measures:
-        cells = [amount(measure["systems"][system]["median"], measure["unit"])
-                 if system in measure["systems"] else "–" for system in systems]
-        for system in others:
-            ratio = measure["ratios"].get(system)
-            cells += ([f"{svg.short(ratio['median'])} ×",
-                       f"{svg.short(ratio['least'])} to {svg.short(ratio['greatest'])}"]
-                      if ratio else ["–", "–"])
+        cells = []
+        for system in systems:
+            figures, ratio = measure["systems"].get(system), measure["ratios"].get(system)
+            cell = amount(figures["median"], measure["unit"]) if figures else "–"
+            cells.append(svg.escape(cell) + (_ratio(ratio, "<br>shoal ") if len(others) > 1 else ""))
+        if len(others) == 1:
+            cells.append(_ratio(measure["ratios"].get(others[0])) or "–")
         lines.append(f"<tr><td>{svg.escape(measure['label'])}</td>"
-                     + "".join(f"<td>{svg.escape(cell)}</td>" for cell in cells) + "</tr>")
-    return (f"<div class=\"wide\"><table><tr><th>median</th>{head}</tr>{''.join(lines)}</table></div>")
+                     + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return f"<div class=\"wide\"><table><tr><th>median</th>{head}</tr>{''.join(lines)}</table></div>"
+
+
+def _ratio(ratio, before=""):
+    """A ratio with its least and greatest as HTML; nothing for none."""
+    if not ratio:
+        return ""
+    return (f"{before}<b>{svg.short(ratio['median'])} ×</b> <span class=\"soft\">"
+            f"({svg.short(ratio['least'])} to {svg.short(ratio['greatest'])})</span>")
 
 
 def _method(result):

@@ -180,7 +180,7 @@ class Balanced(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.addresses += [value for name, value in attrs if name in ("src", "href")]
-        if tag != "meta":
+        if tag not in ("meta", "br"):  # they have no end
             self.open.append(tag)
 
     def handle_endtag(self, tag):

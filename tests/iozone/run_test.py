@@ -29,7 +29,7 @@ class Tags(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         assert not {"src", "href"} & {name for name, _ in attrs}, f"<{tag}> points elsewhere"
-        if tag != "meta":
+        if tag not in ("meta", "br"):  # they have no end
             self.open.append(tag)
 
     def handle_endtag(self, tag):
