@@ -272,7 +272,7 @@ def _table(measures):
         for system in systems:
             figures, ratio = measure["systems"].get(system), measure["ratios"].get(system)
             cell = amount(figures["median"], measure["unit"]) if figures else "–"
-            cells.append(svg.escape(cell) + (_ratio(ratio, "<br>shoal ") if len(others) > 1 else ""))
+            cells.append(svg.escape(cell) + (_ratio(ratio, "<br>shoal ", "<br>") if len(others) > 1 else ""))
         if len(others) == 1:
             cells.append(_ratio(measure["ratios"].get(others[0])) or "–")
         lines.append(f"<tr><td>{svg.escape(measure['label'])}</td>"
@@ -280,12 +280,15 @@ def _table(measures):
     return f"<div class=\"wide\"><table><tr><th>median</th>{head}</tr>{''.join(lines)}</table></div>"
 
 
-def _ratio(ratio, before=""):
-    """A ratio with its least and greatest as HTML; nothing for none."""
+def _ratio(ratio, before="", between=" "):
+    """A ratio and, where there are several, the least and the greatest, as HTML; nothing for none."""
     if not ratio:
         return ""
-    return (f"{before}<b>{svg.short(ratio['median'])} ×</b> <span class=\"soft\">"
-            f"({svg.short(ratio['least'])} to {svg.short(ratio['greatest'])})</span>")
+    text = f"{before}<b>{svg.short(ratio['median'])} ×</b>"
+    if len(ratio["runs"]) == 1:
+        return text
+    return (f"{text}{between}<span class=\"soft\">({svg.short(ratio['least'])} to "
+            f"{svg.short(ratio['greatest'])})</span>")
 
 
 def _method(result):
