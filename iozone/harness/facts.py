@@ -82,7 +82,7 @@ def describe(peer, pids, folder, copies):
     here = machine()
     found = {libfuse_of(pid) for pid in pids or mounting_pids()} - {"none"}
     return {"processor": here["processor"], "cores": str(here["cores"]), "memory": here["memory"],
-            "frequency governor": governor(),
+            "frequency governor": governor(), "load before": f"{os.getloadavg()[0]:.1f}",
             "kernel": os.uname().release, "disk": disk_of(folder),
             "FUSE mode": peer["mode"], "libfuse": ", ".join(sorted(found)) or "unknown",
             "hasher": peer["hasher"], "version": peer["version"],
