@@ -216,6 +216,12 @@ void InodeTable::set_orphan(InodeId inode) {
   nodes_[inode].is_orphan = true;
 }
 
+void InodeTable::end_orphan(InodeId inode) {
+  const base::MutexLock lock(mutex_);
+  const auto found = nodes_.find(inode);
+  if (found != nodes_.end()) found->second.is_orphan = false;
+}
+
 bool InodeTable::is_orphan(InodeId inode) const {
   const base::MutexLock lock(mutex_);
   const Node* node = find(inode);

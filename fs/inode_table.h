@@ -84,6 +84,8 @@ class InodeTable {
   /// A file that never had a name (O_TMPFILE).
   void set_orphan(InodeId inode);
   bool is_orphan(InodeId inode) const;
+  /// It has got a name: whoever closes it last publishes it.
+  void end_orphan(InodeId inode);
 
   // -- names in the kernel
   // -------------------------------------------------------------------------

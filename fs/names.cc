@@ -315,6 +315,7 @@ Task<void> link_task(Core* core, Reply reply, DirectoryChange, InodeId inode, In
   if (record == nullptr) {
     reply.error(EIO);
   } else {
+    core->table.end_orphan(inode);  // O_TMPFILE, or one that had lost its names
     answer_entry(*core, reply, directory, name, *record);
   }
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What holds while daemons die: reads go on while a holder lives, and end when none does."""
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -24,6 +25,14 @@ def write(path, data):
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def give_name(file, path):
+    """linkat of an open file; os.link cannot say that the link in /proc is to be followed."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    at_fdcwd, follow = -100, 0x400
+    if libc.linkat(at_fdcwd, b"/proc/self/fd/%d" % file, at_fdcwd, os.fsencode(path), follow) != 0:
+        raise OSError(ctypes.get_errno(), path)
 
 
 def sleeps_with(pid, path):
@@ -114,6 +123,36 @@ class Failure(unittest.TestCase):
             lab.restart(1)
             for name, data in contents.items():
                 self.assertEqual(read(f"{lab.mnt(2)}/{name}"), data)
+
+    def test_a_nameless_file_that_gets_a_name_keeps_its_bytes(self):
+        with Lab(peers=2, copies=2) as lab:
+            contents = {}
+            for name, when in (("early", "link, write"), ("late", "write, link"),
+                               ("both", "write, link, write"), ("synced", "write, fsync, link")):
+                try:
+                    file = os.open(lab.mnt(1), os.O_TMPFILE | os.O_RDWR, 0o640)
+                except OSError as error:
+                    if error.errno != errno.EOPNOTSUPP:
+                        raise
+                    self.skipTest("this libfuse does not pass O_TMPFILE on")
+                contents[name] = b""
+                for step in when.split(", "):
+                    if step == "write":
+                        data = os.urandom(70_000)
+                        os.write(file, data)
+                        contents[name] += data
+                    elif step == "fsync":
+                        os.fsync(file)
+                    else:
+                        give_name(file, f"{lab.mnt(1)}/{name}")
+                os.close(file)
+            lab.kill(1)
+            lab.restart(1)
+            for name, data in contents.items():
+                self.assertEqual(read(f"{lab.mnt(1)}/{name}"), data, name)
+                self.assertEqual(read(f"{lab.mnt(2)}/{name}"), data, name)
+            # Nobody keeps what never got a name.
+            self.assertEqual(sorted(os.listdir(lab.mnt(2))), sorted(contents))
 
     def test_a_frozen_peer_serves_nothing_old_and_comes_back(self):
         with Lab(peers=2, copies=2) as lab:
