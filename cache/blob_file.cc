@@ -48,7 +48,7 @@ FileStatus file_status(const struct stat& status) {
   constexpr std::int64_t kNsPerSecond = 1'000'000'000;
   return FileStatus{.size = static_cast<std::uint64_t>(status.st_size),
                     .allocated_bytes = static_cast<std::uint64_t>(status.st_blocks) * 512,
-                    .modified_ns = status.st_mtim.tv_sec * kNsPerSecond + status.st_mtim.tv_nsec,
+                    .modified_ns = status.st_ctim.tv_sec * kNsPerSecond + status.st_ctim.tv_nsec,
                     .is_refetchable = (status.st_mode & S_ISVTX) != 0};
 }
 

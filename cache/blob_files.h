@@ -25,6 +25,7 @@ enum class FileKind : std::uint8_t {
 struct FileStatus {
   std::uint64_t size = 0;
   std::uint64_t allocated_bytes = 0;
+  /// When bytes or attributes last changed, by the clock of the system: programs cannot set it.
   std::int64_t modified_ns = 0;
   /// The bytes can be fetched again: without an index row the file is worth nothing. A data file
   /// that lacks this mark may hold bytes that exist nowhere else.

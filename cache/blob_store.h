@@ -67,6 +67,11 @@ class BlobStore {
   /// overwritten, followed a newer content or went: whoever counts on them should hear of it.
   virtual std::vector<Shape> take_departed() = 0;
 
+  /// Whether the store is new, or lost its index: what others were told that it holds is void.
+  /// Stays so over restarts until note_void_told().
+  virtual bool began_anew() const = 0;
+  virtual Result<void> note_void_told() = 0;
+
   virtual StoreUsage usage() const = 0;
   /// Persists bits and roles, marks the store clean, closes. No use afterwards.
   virtual Result<void> close() = 0;

@@ -9,6 +9,12 @@
 #include "cache/local_blob.h"
 
 namespace shoal::cache {
+namespace {
+
+/// Nobody may be asking; whoever counts on a copy finds out in another way then.
+constexpr std::size_t kMaxDeparted = 100'000;
+
+}  // namespace
 
 BlobTable::BlobTable(Parts parts)
     : files_(std::move(parts.files)),
@@ -65,9 +71,13 @@ bool BlobTable::has_content(const ContentId& content) const {
 
 void BlobTable::note_departed(const BlobRecord& old) {
   if (old.shape.content.is_empty()) return;
-  // Nobody may be asking; whoever counts on a copy finds out in another way then.
-  constexpr std::size_t kMaxDeparted = 100'000;
   if (departed_.size() < kMaxDeparted) departed_.push_back(old.shape);
+}
+
+void BlobTable::note_departed(const std::vector<Shape>& shapes) {
+  base::MutexLock lock(mutex_);
+  const std::size_t count = std::min(shapes.size(), kMaxDeparted);
+  departed_.assign(shapes.begin(), shapes.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
 std::vector<Shape> BlobTable::take_departed() {

@@ -104,6 +104,8 @@ class BlobTable : public std::enable_shared_from_this<BlobTable> {
   StoreUsage usage();
   /// See BlobStore::take_departed.
   std::vector<Shape> take_departed();
+  /// What was found to be gone when the store was opened.
+  void note_departed(const std::vector<Shape>& shapes);
 
   // -- in the background -----------------------------------------------------------------------
 

@@ -35,6 +35,9 @@ class DiskBlobStore final : public LocalBlobStore {
         settler_([this] { settle(); }) {}
   ~DiskBlobStore() override { stop_threads(); }
 
+  bool began_anew() const override { return folder_.has_void_mark(); }
+  Result<void> note_void_told() override { return folder_.remove_void_mark(); }
+
   Result<void> close() override {
     stop_threads();
     auto finished = table().finish();
@@ -119,7 +122,8 @@ Result<std::unique_ptr<BlobStore>> open_disk_store(const DiskStoreOptions& optio
   if (!folder) return pass(folder);
   std::uint64_t set_aside = 0;
   if (!folder->is_new() && !folder->has_index()) {
-    auto cleared = folder->clear_index();
+    auto cleared = folder->mark_void();
+    if (cleared) cleared = folder->clear_index();
     if (!cleared) return pass(cleared);
     auto moved = folder->set_aside_all();
     if (!moved) return pass(moved);
@@ -146,6 +150,7 @@ Result<std::unique_ptr<BlobStore>> open_disk_store(const DiskStoreOptions& optio
       {.files = std::move(files), .index = std::move(*index), .space = std::move(*space)});
   std::ranges::sort(recovered->rows, {}, &IndexRow::used);
   for (IndexRow& row : recovered->rows) blobs->restore(std::move(row));
+  blobs->note_departed(recovered->departed);
   return std::make_unique<DiskBlobStore>(std::move(*folder), std::move(blobs),
                                          std::move(recovered->unpublished));
 }

@@ -29,6 +29,8 @@ class LocalBlobStore : public BlobStore {
   std::vector<InodeId> unpublished() override;
   Result<Eviction> evict(std::uint64_t wanted) override { return table_->evict(wanted); }
   std::vector<Shape> take_departed() override { return table_->take_departed(); }
+  bool began_anew() const override { return false; }
+  Result<void> note_void_told() override { return {}; }
   StoreUsage usage() const override { return table_->usage(); }
   Result<void> close() override { return {}; }
 

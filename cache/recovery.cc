@@ -22,17 +22,16 @@ class Recovery {
   Recovery(const StoreFolder& folder, BlobFiles& files, BlobIndex& index)
       : folder_(folder), files_(files), index_(index) {}
 
-  Result<Recovered> after_clean_close();
-  Result<Recovered> after_unclean_stop();
+  Result<Recovered> run(bool was_clean);
 
  private:
   Result<void> load();
   void reopen(IndexRow& row);
   void take_working(IndexRow& row, const FileStatus& status);
-  void compare(IndexRow& row, FoundFiles& found);
+  Result<void> compare(IndexRow& row, FoundFiles& found);
   Result<void> adopt(const FoundFiles& found);
   Result<void> drop_files(InodeId inode);
-  void drop(InodeId inode);
+  void drop(const BlobRecord& record);
   Result<void> verify_doubtful();
   Result<void> verify(IndexRow& row);
   Result<void> verify_working(IndexRow& row, BlobTree& tree, SparseFile& data);
@@ -66,33 +65,16 @@ void Recovery::take_working(IndexRow& row, const FileStatus& status) {
   result_.unpublished.push_back(row.record.inode);
 }
 
-Result<Recovered> Recovery::after_clean_close() {
-  auto loaded = load();
-  if (!loaded) return pass(loaded);
-  for (IndexRow& row : loaded_) {
-    if (is_unpublished(row.record)) reopen(row);
-    if (row.record.state == BlobState::working) {
-      auto status = files_.open(row.record.inode, FileKind::data)->status();
-      if (!status) {
-        base::log_error("the working copy of inode {} has gone: {}", row.record.inode,
-                        status.error().message());
-        drop(row.record.inode);
-        continue;
-      }
-      take_working(row, *status);
-    }
-    result_.rows.push_back(std::move(row));
-  }
-  return std::move(result_);
-}
-
-Result<Recovered> Recovery::after_unclean_stop() {
-  result_.report.was_clean = false;
+Result<Recovered> Recovery::run(bool was_clean) {
+  result_.report.was_clean = was_clean;
   auto loaded = load();
   if (!loaded) return pass(loaded);
   auto found = folder_.scan(result_.report.files_set_aside);
   if (!found) return pass(found);
-  for (IndexRow& row : loaded_) compare(row, *found);
+  for (IndexRow& row : loaded_) {
+    auto compared = compare(row, *found);
+    if (!compared) return pass(compared);
+  }
   auto adopted = adopt(*found);
   if (!adopted) return pass(adopted);
   auto verified = verify_doubtful();
@@ -100,23 +82,36 @@ Result<Recovered> Recovery::after_unclean_stop() {
   return std::move(result_);
 }
 
-void Recovery::drop(InodeId inode) {
-  index_.erase(inode);
+void Recovery::drop(const BlobRecord& record) {
+  index_.erase(record.inode);
+  const Shape& held = record.shape;
+  if (record.state != BlobState::working && !held.content.is_empty()) {
+    result_.departed.push_back(held);
+  }
   ++result_.report.blobs_dropped;
 }
 
 /// Sorts a row into what is believed, what has to be verified, what has gone. Its files count as
 /// claimed: what is left in found has no row.
-void Recovery::compare(IndexRow& row, FoundFiles& found) {
+Result<void> Recovery::compare(IndexRow& row, FoundFiles& found) {
   const BlobRecord& record = row.record;
   const auto files = found.find(record.inode);
   if (files == found.end() || !files->second.has_data) {
-    base::log_info("the blob of inode {} has no file: removed, or lost", record.inode);
-    drop(record.inode);  // side files, if any, are found to have no row
-    return;
+    if (record.state == BlobState::working) {
+      base::log_error("the working copy of inode {} has gone", record.inode);
+    } else {
+      base::log_info("the blob of inode {} has no file: removed, or lost", record.inode);
+    }
+    drop(record);  // side files, if any, are found to have no row
+    return {};
   }
   const FileStatus status = files->second.data;
   found.erase(files);
+  const bool is_empty = record.state == BlobState::sealed && record.shape.content.is_empty();
+  if (is_empty && !is_unpublished(record)) {
+    drop(record);  // nothing is lost with it
+    return drop_files(record.inode);
+  }
   const bool is_untouched = row.is_settled && status.modified_ns == row.modified_ns &&
                             status.size == record.shape.content.size;
   if (is_untouched && is_unpublished(record)) reopen(row);
@@ -124,9 +119,10 @@ void Recovery::compare(IndexRow& row, FoundFiles& found) {
     take_working(row, status);
   } else if (record.state == BlobState::working || !is_untouched) {
     doubtful_.push_back(std::move(row));
-    return;
+    return {};
   }
   result_.rows.push_back(std::move(row));
+  return {};
 }
 
 /// Files without a row.
@@ -184,7 +180,7 @@ Result<void> Recovery::verify_doubtful() {
       // Nobody else has what it lacks. What it had was set aside.
       auto dropped = drop_files(row.record.inode);
       if (!dropped) return dropped;
-      drop(row.record.inode);
+      drop(row.record);
       continue;
     }
     if (row.record.state == BlobState::working) result_.unpublished.push_back(row.record.inode);
@@ -308,7 +304,7 @@ Result<void> Recovery::write_map(InodeId inode, const BlockBitmap& present) {
 Result<Recovered> recover(const StoreFolder& folder, BlobFiles& files, BlobIndex& index,
                           bool was_clean) {
   Recovery recovery(folder, files, index);
-  return was_clean ? recovery.after_clean_close() : recovery.after_unclean_stop();
+  return recovery.run(was_clean);
 }
 
 }  // namespace shoal::cache

@@ -14,14 +14,14 @@ namespace shoal::cache {
 struct Recovered {
   std::vector<IndexRow> rows;
   std::vector<InodeId> unpublished;
+  std::vector<Shape> departed;  ///< contents of blobs that are gone
   RecoveryReport report;
 };
 
-/// Brings index and files together. After an orderly close the index is believed. After anything
-/// else every row is compared with its file: what was settled and not touched since is believed,
-/// all else is hashed; what does not lead to its root is dropped; files without a row hold work
-/// that was not published, unless they are marked as refetchable. What changes is queued in the
-/// index.
+/// Brings index and files together. Every row is compared with its file: what was settled and not
+/// touched since is believed, as all is after an orderly close; all else is hashed; what does not
+/// lead to its root is dropped; files without a row hold work that was not published, unless they
+/// are marked as refetchable. What changes is queued in the index.
 Result<Recovered> recover(const StoreFolder& folder, BlobFiles& files, BlobIndex& index,
                           bool was_clean);
 

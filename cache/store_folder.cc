@@ -19,6 +19,7 @@ namespace shoal::cache {
 namespace {
 
 constexpr std::string_view kFormatFile = "format";
+constexpr std::string_view kVoidMark = "began-anew";
 constexpr std::string_view kHeader = "shoal blob store, version 1\n";
 
 std::string format_text(ByteView swarm) {
@@ -101,10 +102,25 @@ Result<StoreFolder> StoreFolder::open(const std::string& path, ByteView swarm) {
 Result<void> StoreFolder::create(ByteView swarm) {
   auto made = base::make_folders(path_ + "/lost+found");
   if (made) made = base::make_folders(path_ + "/blobs");
+  if (made) made = mark_void();
   if (made) made = base::sync_folder(path_);
   if (!made) return made;
   // Last, so that a folder with this file has all others.
   return base::write_whole(fmt::format("{}/{}", path_, kFormatFile), format_text(swarm));
+}
+
+Result<void> StoreFolder::mark_void() const {
+  return base::write_whole(fmt::format("{}/{}", path_, kVoidMark), "");
+}
+
+bool StoreFolder::has_void_mark() const {
+  return access(fmt::format("{}/{}", path_, kVoidMark).c_str(), F_OK) == 0;
+}
+
+Result<void> StoreFolder::remove_void_mark() const {
+  const std::string path = fmt::format("{}/{}", path_, kVoidMark);
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return base::fail_errno(errno, path);
 }
 
 bool StoreFolder::has_index() const {

@@ -23,6 +23,10 @@ class StoreFolder {
   std::string index_path() const { return path_ + "/index.db"; }
   /// Whether there is an index that is more than an empty file.
   bool has_index() const;
+  /// A file that says that the store began anew, and that nobody was told so yet.
+  Result<void> mark_void() const;
+  bool has_void_mark() const;
+  Result<void> remove_void_mark() const;
   /// Takes away what an index that has gone left beside itself.
   Result<void> clear_index();
 

@@ -112,6 +112,11 @@ void forget_kernel_attributes(Core& core, InodeId inode) {
 /// Thread: pool.
 void note_published(cache::BlobStore& store, const std::vector<PublishedBlob>& published) {
   for (const auto& [inode, content] : published) {
+    // An empty file needs no blob; one that is in use goes when the store is opened next.
+    if (content.is_empty()) {
+      const Result<bool> removed = store.remove_unused(inode, content);
+      if (removed && *removed) continue;
+    }
     const auto blob = store.find(inode);
     if (!blob) continue;
     const cache::BlobInfo info = blob->info();

@@ -10,6 +10,8 @@ namespace shoal::peerd {
 namespace {
 
 constexpr std::chrono::seconds kRetryPause{1};
+/// The tracker forgets what a lost store held a part at a time, and others have their turn between.
+constexpr std::chrono::milliseconds kForgettingPause{20};
 
 /// A content in the store, as small as can be: there may be millions.
 struct Kept {
@@ -226,9 +228,35 @@ Task<void> Announcer::tell_partial() {
   }
 }
 
+/// Before anything else: whatever the tracker thinks that this peer holds is gone.
+Task<Result<void>> Announcer::tell_that_store_is_new() {
+  const bool is_new = co_await pool_.run([&store = store_] { return store.began_anew(); });
+  if (!is_new) co_return base::ok();
+  for (;;) {
+    auto told = co_await send({});
+    if (told) break;
+    if (told.error().code() != Errc::busy) co_return told;
+    auto waited = co_await timer_.wait_for(kForgettingPause);
+    if (!waited) co_return waited;
+  }
+  base::log_info("the tracker knows that this store began anew");
+  auto noted = co_await pool_.run([&store = store_] { return store.note_void_told(); });
+  if (!noted) base::log_warning("it will be told so again: {}", noted.error().message());
+  co_return base::ok();
+}
+
 Task<void> Announcer::tell_everything() {
   while (is_all_wanted_) {
     is_all_wanted_ = false;
+    auto begun = co_await tell_that_store_is_new();
+    if (!begun) {
+      if (begun.error().code() == Errc::canceled) co_return;
+      base::log_debug("announcing a new store failed: {}", begun.error().message());
+      is_all_wanted_ = true;
+      auto waited = co_await timer_.wait_for(kRetryPause);
+      if (!waited) co_return;
+      continue;
+    }
     auto list = co_await pool_.run([&store = store_] { return list_store(store); });
     for (std::size_t next = 0; next < list.size() && !is_all_wanted_;) {
       std::vector<wire::Announcement> page;

@@ -47,6 +47,7 @@ class Announcer {
   Task<void> tell_partial();
   Task<void> tell_shortened(wire::ContentRef content);
   Task<void> tell_everything();
+  Task<Result<void>> tell_that_store_is_new();
   Task<Result<void>> send(std::vector<wire::Announcement> batch);
   std::vector<wire::Announcement> take_batch();
   void put_back(std::vector<wire::Announcement> batch);

@@ -8,6 +8,8 @@ namespace {
 
 /// A reply of many layers stays below a frame: the rest is not told, and asked for again.
 constexpr std::size_t kMaxLayersPerReply = 64 * 1024;
+/// Contents that a peer whose store began anew loses at a time: others are not kept waiting.
+constexpr std::uint32_t kForgottenPerRequest = 4096;
 
 Result<void> take_announcement(State& state, const Session& session, Contents& contents,
                                const wire::Announcement& announcement, wire::AnnounceReply& reply) {
@@ -44,6 +46,26 @@ Result<void> take_announcement(State& state, const Session& session, Contents& c
   return {};
 }
 
+/// The store of the peer began anew: takes back what it announced before, a part of it at a time.
+/// True when nothing is left.
+bool forget_announcements(State& state, Contents& contents, PeerKey peer) {
+  std::vector<HolderSetId> sets;
+  for (const auto& [id, row] : state.census.sets()) {
+    if (row.contents > 0 && state.census.contains(id, peer)) sets.push_back(id);
+  }
+  std::uint32_t left = kForgottenPerRequest;
+  for (const HolderSetId set : sets) {
+    while (left > 0) {
+      // What was forgotten is in another set by now.
+      std::vector<ContentRow> rows = state.store.contents_held_by(set, {}, left);
+      if (rows.empty()) break;
+      for (ContentRow& row : rows) contents.set_absent(row, peer);
+      left -= static_cast<std::uint32_t>(rows.size());
+    }
+  }
+  return left > 0;
+}
+
 bool may_drop(State& state, const Session& session, const ContentRow& row) {
   std::uint32_t others = 0;
   for (const PeerKey peer : state.census.set(row.holders).peers) {
@@ -69,6 +91,10 @@ void on_locate(State& state, Token token, const wire::Locate& request) {
 
 void on_announce(State& state, Session& session, Token token, const wire::Announce& request) {
   Contents contents(state.store, state.census, state.releases);
+  if (request.announcements.empty() && !forget_announcements(state, contents, session.peer)) {
+    state.reply(token, fail(Errc::busy, "there is more to forget: ask again"));
+    return;
+  }
   wire::AnnounceReply reply;
   for (const wire::Announcement& announcement : request.announcements) {
     auto taken = take_announcement(state, session, contents, announcement, reply);

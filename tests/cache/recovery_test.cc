@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 
@@ -114,7 +115,7 @@ TEST_F(Recovery, a_closed_store_has_everything_again) {
 
   EXPECT_TRUE(report_.was_clean);
   EXPECT_EQ(report_.blobs_checked, 0u);
-  EXPECT_EQ(store_->usage().blobs, 5u);
+  EXPECT_EQ(store_->usage().blobs, 4u);
   auto found = store_->find(InodeId(1));
   EXPECT_EQ(found->info().state, BlobState::sealed);
   EXPECT_EQ(read_all(*found), sealed.bytes);
@@ -133,7 +134,56 @@ TEST_F(Recovery, a_closed_store_has_everything_again) {
   EXPECT_EQ(read_all(*found), large.bytes);
   EXPECT_EQ(read_all(*store_->find(InodeId(4))), work);
   EXPECT_EQ(store_->unpublished(), std::vector{InodeId(4)});
-  EXPECT_EQ(store_->find(InodeId(5))->info().state, BlobState::sealed);
+  EXPECT_TRUE(store_->take_departed().empty());
+  EXPECT_EQ(store_->find(InodeId(5)), nullptr);  // an empty file needs no blob
+  EXPECT_FALSE(std::filesystem::exists(file_of(InodeId(5))));
+}
+
+TEST_F(Recovery, a_file_that_was_changed_while_the_store_was_closed_is_verified) {
+  const Content content = random_content(3 * kMiB, 1);
+  filled(content);
+  filled(random_content(kMiB, 2), InodeId(2));
+  ASSERT_TRUE(store_->close());
+  store_.reset();
+  struct stat before{};
+  ASSERT_EQ(stat(file_of(kInode).c_str(), &before), 0);
+  flip_bit(kInode, kMiB + 5);
+  const std::array<timespec, 2> times{before.st_atim, before.st_mtim};
+  ASSERT_EQ(utimensat(AT_FDCWD, file_of(kInode).c_str(), times.data(), 0), 0);
+  open();
+  EXPECT_TRUE(report_.was_clean);
+  EXPECT_EQ(report_.blobs_checked, 1u);
+  EXPECT_EQ(report_.blocks_dropped, 1u);
+  auto blob = store_->find(kInode);
+  EXPECT_EQ(blob->info().state, BlobState::partial);
+  expect_right(*blob, content);
+}
+
+TEST_F(Recovery, a_file_that_went_while_the_store_was_closed_is_told_as_departed) {
+  const Content content = random_content(3 * kMiB, 1);
+  filled(content);
+  ASSERT_TRUE(store_->close());
+  store_.reset();
+  ASSERT_TRUE(std::filesystem::remove(file_of(kInode)));
+  open();
+  EXPECT_EQ(store_->find(kInode), nullptr);
+  EXPECT_EQ(store_->take_departed(), std::vector{content.shape});
+}
+
+TEST_F(Recovery, a_store_that_began_anew_says_so_until_it_was_told) {
+  EXPECT_TRUE(store_->began_anew());
+  close_and_open();
+  EXPECT_TRUE(store_->began_anew());
+  ASSERT_TRUE(store_->note_void_told());
+  close_and_open();
+  EXPECT_FALSE(store_->began_anew());
+  ASSERT_TRUE(store_->close());
+  store_.reset();
+  for (const char* file : {"index.db", "index.db-wal", "index.db-shm"}) {
+    std::filesystem::remove(path_ + "/" + file);
+  }
+  open();
+  EXPECT_TRUE(store_->began_anew());
 }
 
 TEST_F(Recovery, usage_is_the_same_after_closing) {

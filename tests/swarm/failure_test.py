@@ -5,6 +5,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,6 +178,23 @@ class Failure(unittest.TestCase):
             os.close(locked)
             os.close(elsewhere)
             self.assertEqual(read(f"{lab.mnt(2)}/lock"), b"mine now")
+
+    def test_a_peer_that_lost_its_store_is_not_counted_on(self):
+        with Lab(peers=3, copies=2) as lab:
+            contents = {f"file-{k}": os.urandom(20_000 * k + 1) for k in range(20)}
+            for name, data in contents.items():
+                write(f"{lab.mnt(1)}/{name}", data)
+            lab.wait_copied()
+            lab.kill(1)
+            shutil.rmtree(f"{lab.dir}/peer1/store")
+            lab.restart(1)
+            # Its promises are void, so what it had is copied again, to it or to others.
+            wait_for(lambda: not os.path.exists(f"{lab.dir}/peer1/store/began-anew"),
+                     "the tracker to hear of it")
+            lab.wait_copied()
+            lab.kill(2)
+            for name, data in contents.items():
+                self.assertEqual(read(f"{lab.mnt(3)}/{name}"), data)
 
     def test_several_labs_live_side_by_side(self):
         with Lab(peers=1, copies=1) as one, Lab(peers=1, copies=1) as two:

@@ -82,6 +82,22 @@ TEST_F(Holding, maps_that_lie_are_refused) {
   announce(b, {content, false, false, Bytes{std::byte{0x80}}, false});
 }
 
+TEST_F(Holding, a_store_that_began_anew_holds_nothing_and_copies_are_made_again) {
+  write(a, "one", 1);
+  write(a, "two", 2);
+  complete(b, made_up_content(1));
+  complete(b, made_up_content(2));
+  EXPECT_EQ(rig.health().under, 0U);
+  EXPECT_TRUE(b.call(wire::Announce{}));
+  EXPECT_EQ(rig.health().under, 2U);
+  ASSERT_EQ(holders(made_up_content(1)).size(), 1U);
+  EXPECT_EQ(holders(made_up_content(1))[0].peer, a.id);
+  complete(b, made_up_content(2));
+  EXPECT_EQ(holders(made_up_content(2)).size(), 2U);
+  rig.tick();
+  EXPECT_EQ(b.ordered().size() + c.ordered().size(), 1U);
+}
+
 TEST_F(Holding, contents_nobody_refers_to_are_unwanted) {
   EXPECT_EQ(complete(b, made_up_content(9)).unwanted.size(), 1U);
   EXPECT_TRUE(dropped(b, made_up_content(9)).unwanted.empty());
