@@ -13,9 +13,9 @@ namespace shoal::cli {
 
 struct LabStartOptions {
   std::string dir;
-  int peers = 0;                             ///< 0: as many as the lab has, or three
-  int copies = 0;                            ///< 0: as the lab has, or two
-  std::optional<std::string> mount_options;  ///< unset: as the lab has, or none
+  int peers = 0;                                  ///< 0: as many as the lab has, or three
+  int copies = 0;                                 ///< 0: as the lab has, or two
+  std::optional<std::string> mount_options = {};  ///< unset: as the lab has, or none
 };
 Result<ExitCode> run_lab_start(const LabStartOptions& options, const Output& output);
 
