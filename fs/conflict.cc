@@ -131,12 +131,16 @@ Task<Result<bool>> set_aside(Core* core, std::shared_ptr<OpenFile> file) {
       "another peer changed a file that had unpublished bytes here; they are kept as "
       "directory={} name={}",
       place.directory, base::printable(place.name));
-  file->update([&](FileState& changed) {
-    changed = FileState{};
-    changed.write_error = Error(
-        Errc::conflict, fmt::format("another peer changed the file; this version is kept as {}",
-                                    base::printable(place.name)));
+  // What was shown here, the kernel may keep.
+  core->gate.exclusively([&] {
+    file->update([&](FileState& changed) {
+      changed = FileState{};
+      changed.write_error = Error(
+          Errc::conflict, fmt::format("another peer changed the file; this version is kept as {}",
+                                      base::printable(place.name)));
+    });
   });
+  (void)core->notifier.submit({Notifier::Job::Kind::pages, original, {}, {0, 0}});
   co_return true;
 }
 

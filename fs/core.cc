@@ -33,6 +33,7 @@ Core::Core(Parts parts, MountOptions mount_options, TrackerPort& port,
       locks(parts.loop.get_executor()),
       notifier(parts.loop.get_executor(), parts.timer),
       interrupts(std::make_unique<Interrupts>()),
+      removal_ended(parts.loop.get_executor()),
       allocating_(parts.loop.get_executor()) {
   outbox.on_refused = [this](const wire::Operation& operation, const wire::OperationReply& reply) {
     on_refused(operation, reply);
@@ -127,6 +128,11 @@ std::shared_ptr<OpenFile> Core::open_file(InodeId inode, bool for_writing) {
   return table.open_file(inode, for_writing, [this](InodeId made) {
     return std::make_shared<OpenFile>(made, env.loop.get_executor());
   });
+}
+
+void Core::end_removal(InodeId inode, bool was_in_use) {
+  if (!table.end_removal(inode, was_in_use)) return;
+  asio::post(env.loop, [this] { removal_ended.pulse(); });
 }
 
 bool Core::may_write(const FileState& state) const {

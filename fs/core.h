@@ -58,6 +58,7 @@ struct Core {
   Notifier notifier;
   std::unique_ptr<Interrupts> interrupts;
   StaleRetries stale_retries;
+  base::Signal removal_ended;  ///< pulsed when a removal is through whose inode somebody holds
   std::atomic<std::uint64_t> prefetches{0};        ///< readahead tasks under way
   std::atomic<Duration::rep> store_full_until{0};  ///< steady; see read_aside.h
   std::vector<PublishedBlob> published;            ///< to be noted in the store; the loop's
@@ -66,6 +67,8 @@ struct Core {
   struct UnsentPublish {
     std::uint64_t version = 0;  ///< that the tracker has until the first of them arrives
     std::size_t count = 0;
+    std::shared_ptr<std::optional<Result<void>>>
+        told;  ///< the answer to the last, once it is there
   };
   std::unordered_map<InodeId, UnsentPublish> unsent_publishes;
   unsigned kernel_minor = 0;      ///< of the FUSE protocol; set before on_init
@@ -91,9 +94,13 @@ struct Core {
   /// The same with a handle counted; see InodeTable::open_file.
   std::shared_ptr<OpenFile> open_file(InodeId inode, bool for_writing);
 
+  /// The end of InodeTable::begin_removal(); wakes who waits for it. Thread: any.
+  void end_removal(InodeId inode, bool was_in_use);
+
   /// True while writing the file is our right: delegated in this session, within the lease.
   bool may_write(const FileState& state) const;
-  /// Puts what is known only here over a record: size and times of unpublished bytes.
+  /// Puts what is known only here over a record: size and times of unpublished bytes. Shape: inside
+  /// the reply gate, the record looked up in the same pass: see become_published().
   void apply_local(wire::InodeRecord& record) const;
 
  private:

@@ -51,13 +51,52 @@ InodeHold::~InodeHold() {
   core_.launch(after_close(&core_, core_.file_for(inode_), {true, false, true}));
 }
 
+namespace {
+
+/// A removal of our own that began before the inode was held says that nobody has it open here; it
+/// may not even have been sent.
+Task<Result<void>> wait_until_removed(Core* core, InodeId inode) {
+  while (core->table.is_being_removed(inode)) {
+    Result<void> waited = co_await core->removal_ended.wait();
+    if (!waited) co_return waited;
+  }
+  co_return base::ok();
+}
+
+}  // namespace
+
 Task<Result<wire::InodeRecord>> get_held_inode(Core* core, InodeId inode, Deadline deadline) {
+  if (core->table.is_being_removed(inode)) {
+    Result<void> ended =
+        co_await base::with_deadline(core->env.timer, deadline, wait_until_removed(core, inode));
+    if (!ended) co_return pass(std::move(ended));
+  }
   const bool was_doomed = core->table.is_doomed(inode);
-  auto record = co_await core->volume.get_inode(inode, true, deadline);
-  if (!record || !was_doomed) co_return record;
-  // The question may have overtaken our answer, and then was told of the inode as it was before.
-  auto again = co_await core->volume.get_inode(inode, true, deadline);
-  co_return again;
+  // Twice: the first question may have overtaken our answer, and then is told of the inode as it
+  // was before.
+  for (int questions = was_doomed ? 2 : 1;; --questions) {
+    const std::uint64_t seen = core->table.dooms(inode);
+    auto record = co_await core->volume.get_inode(inode, true, deadline);
+    if (!record) co_return record;
+    if (questions > 1) continue;
+    const bool is_linked = record->attributes.nlink > 0;
+    core->table.clear_doom(inode, is_linked, seen);
+    if (!is_linked && !core->table.is_orphan(inode)) {
+      co_return fail(Errc::not_found, "only others have inode {} open", inode);
+    }
+    co_return record;
+  }
+}
+
+Task<Result<void>> make_ready(Core* core, std::shared_ptr<FileHandle> handle, int flags,
+                              Deadline deadline) {
+  Result<void> ready{};
+  if (is_for_writing(flags) && (flags & O_TRUNC) != 0) {
+    ready = co_await truncate(core, handle->file(), 0, deadline);
+  } else if ((flags & O_ACCMODE) == O_WRONLY) {
+    ready = co_await acquire(core, handle->file(), deadline);
+  }
+  co_return ready;
 }
 
 Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags) {
@@ -66,8 +105,13 @@ Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags) {
   // already is through, so that a doomed inode is gone or safe.
   const InodeHold hold(*core, inode);
   Result<wire::InodeRecord> record = fail(Errc::not_found, "not in memory");
-  if (core->volume.covers(inode)) {
-    if (auto known = core->volume.find_inode(inode)) record = std::move(*known);
+  if (!core->table.is_being_removed(inode) && core->volume.covers(inode)) {
+    const std::uint64_t seen = core->table.dooms(inode);
+    auto known = core->volume.find_inode(inode);
+    if (known && known->attributes.nlink > 0) {
+      core->table.clear_doom(inode, true, seen);
+      record = std::move(*known);
+    }
   }
   if (!record) record = co_await get_held_inode(core, inode, deadline);
   if (!record) {
@@ -80,23 +124,12 @@ Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags) {
     }
     co_return;
   }
-  const bool is_linked = record->attributes.nlink > 0;
-  core->table.clear_doom(inode, is_linked);
-  if (!is_linked && !core->table.is_orphan(inode)) {
-    reply.error(ESTALE);  // others have it open, or we are about to let go of it
-    co_return;
-  }
   std::shared_ptr<FileHandle> handle = make_handle(*core, inode, flags);
   if (!handle) {
     reply.error(ESTALE);
     co_return;
   }
-  Result<void> ready{};
-  if (is_for_writing(flags) && (flags & O_TRUNC) != 0) {
-    ready = co_await truncate(core, handle->file(), 0, deadline);
-  } else if ((flags & O_ACCMODE) == O_WRONLY) {
-    ready = co_await acquire(core, handle->file(), deadline);
-  }
+  Result<void> ready = co_await make_ready(core, handle, flags, deadline);
   if (!ready) {
     close_handle(*core, std::move(handle));
     reply.fail(ready.error());
@@ -143,8 +176,9 @@ Task<void> flush_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handl
 Task<void> fsync_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle) {
   const std::shared_ptr<OpenFile> file = handle->file();
   Result<void> outcome = take_write_error(*file);
-  if (outcome && !core->table.is_orphan(file->inode())) {
-    outcome = co_await publish(core, file, {true, false});
+  if (outcome) {
+    const bool is_orphan = co_await is_surely_orphan(core, file->inode());
+    if (!is_orphan) outcome = co_await publish(core, file, {true, false});
   }
   answer(reply, outcome);
 }

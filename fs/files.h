@@ -31,8 +31,13 @@ class [[nodiscard]] InodeHold {
   InodeId inode_;
 };
 
-/// The record of an inode that is held, once a removal that was answered before is through.
+/// The record of an inode that is held, once a removal that was answered before is through: it can
+/// be opened here. Errors: not_found (it is gone, or has no name and lives for others only).
 Task<Result<wire::InodeRecord>> get_held_inode(Core* core, InodeId inode, Deadline deadline);
+
+/// What open(2) does besides opening, as its flags say: cuts the file, gets the right to write.
+Task<Result<void>> make_ready(Core* core, std::shared_ptr<FileHandle> handle, int flags,
+                              Deadline deadline);
 
 /// Open when the record is not in memory, or the open cuts the file or is for writing only.
 Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags);

@@ -121,7 +121,8 @@ std::shared_ptr<OpenFile> InodeTable::open_file(InodeId inode, bool for_writing,
                                                 const MakeFile& make) {
   const base::MutexLock lock(mutex_);
   Node& node = nodes_[inode];
-  if (node.is_doomed && node.opens == 0) return nullptr;
+  const bool is_going = node.is_doomed || node.removals_unkept > 0;
+  if (is_going && node.opens == 0) return nullptr;
   if (!node.file) node.file = make(inode);
   ++node.opens;
   if (for_writing) ++node.writers;
@@ -140,7 +141,10 @@ InodeTable::Closed InodeTable::remove_open(InodeId inode, bool for_writing) {
   closed.was_last = node.opens == 0;
   closed.was_orphan = !node.is_in_use() && node.is_orphan;
   if (closed.was_last && node.lookups == 0) node.may_have_pages = false;
-  if (closed.was_orphan) node.is_orphan = false;
+  if (closed.was_orphan) {
+    node.is_orphan = false;
+    ++node.holds;  // until the tracker is told
+  }
   drop_if_idle(found);
   return closed;
 }
@@ -179,13 +183,50 @@ bool InodeTable::is_doomed(InodeId inode) const {
   return node != nullptr && node->is_doomed;
 }
 
-void InodeTable::clear_doom(InodeId inode, bool is_linked) {
+std::uint64_t InodeTable::dooms(InodeId inode) const {
+  const base::MutexLock lock(mutex_);
+  const Node* node = find(inode);
+  return node == nullptr ? 0 : node->dooms;
+}
+
+void InodeTable::clear_doom(InodeId inode, bool is_linked, std::uint64_t seen) {
   const base::MutexLock lock(mutex_);
   const auto found = nodes_.find(inode);
   if (found == nodes_.end()) return;
   found->second.is_doomed = false;
-  if (is_linked) found->second.is_orphan = false;
+  if (is_linked && found->second.dooms == seen) found->second.is_orphan = false;
   drop_if_idle(found);
+}
+
+bool InodeTable::begin_removal(InodeId inode) {
+  const base::MutexLock lock(mutex_);
+  Node& node = nodes_[inode];
+  ++node.removals;
+  const bool is_in_use = node.is_in_use();
+  if (!is_in_use) ++node.removals_unkept;
+  return is_in_use;
+}
+
+bool InodeTable::end_removal(InodeId inode, bool was_in_use) {
+  const base::MutexLock lock(mutex_);
+  const auto found = nodes_.find(inode);
+  if (found == nodes_.end() || found->second.removals == 0) return false;
+  Node& node = found->second;
+  --node.removals;
+  if (!was_in_use) {
+    --node.removals_unkept;
+    // Whoever opens it next asks whether it is still there.
+    node.is_doomed = node.lookups > 0;
+  }
+  const bool is_held = node.holds > 0;
+  drop_if_idle(found);
+  return is_held;
+}
+
+bool InodeTable::is_being_removed(InodeId inode) const {
+  const base::MutexLock lock(mutex_);
+  const Node* node = find(inode);
+  return node != nullptr && node->removals > 0;
 }
 
 void InodeTable::hold(InodeId inode) {
@@ -200,15 +241,21 @@ bool InodeTable::end_hold(InodeId inode) {
   Node& node = found->second;
   --node.holds;
   const bool was_orphan = !node.is_in_use() && node.is_orphan;
-  if (was_orphan) node.is_orphan = false;
+  if (was_orphan) {
+    node.is_orphan = false;
+    ++node.holds;  // until the tracker is told
+  }
   drop_if_idle(found);
   return was_orphan;
 }
 
-bool InodeTable::is_in_use(InodeId inode) const {
+bool InodeTable::make_orphan(InodeId inode) {
   const base::MutexLock lock(mutex_);
-  const Node* node = find(inode);
-  return node != nullptr && node->is_in_use();
+  const auto found = nodes_.find(inode);
+  if (found == nodes_.end() || !found->second.is_in_use()) return false;
+  found->second.is_orphan = true;
+  ++found->second.dooms;  // an answer from before does not undo it
+  return true;
 }
 
 void InodeTable::set_orphan(InodeId inode) {

@@ -61,7 +61,7 @@ class InodeTable {
   struct Closed {
     bool was_last = false;         ///< no handle is left
     bool was_last_writer = false;  ///< no handle for writing is left
-    bool was_orphan = false;       ///< was_last, and the tracker keeps it alive for us
+    bool was_orphan = false;       ///< was_last, and kept for us: held until that ends
   };
   Closed remove_open(InodeId inode, bool for_writing);
   std::uint32_t opens(InodeId inode) const;
@@ -73,14 +73,25 @@ class InodeTable {
   /// Only the latter: nothing when it is in use.
   void doom_unused(InodeId inode);
   bool is_doomed(InodeId inode) const;
-  /// It stays; is_linked: and it has a name.
-  void clear_doom(InodeId inode, bool is_linked);
+  /// How often it was doomed; the same number twice: nothing came in between. Shape: it is held.
+  std::uint64_t dooms(InodeId inode) const;
+  /// The tracker has said that it exists; is_linked: and that it has a name, which counts unless it
+  /// was doomed since the tracker was asked, when dooms() was `seen`.
+  void clear_doom(InodeId inode, bool is_linked, std::uint64_t seen);
+  /// A request of ours that may take its last name away goes out. True when it is in use: then the
+  /// tracker is told to keep it. Otherwise opening it fails until end_removal().
+  bool begin_removal(InodeId inode);
+  /// Shape: was_in_use is what begin_removal() said. True when somebody holds it meanwhile.
+  bool end_removal(InodeId inode, bool was_in_use);
+  bool is_being_removed(InodeId inode) const;
   /// Somebody is about to use an inode that has just been looked up, so that it counts as open.
   void hold(InodeId inode);
-  /// Shape: once for each hold(). True when the tracker keeps the inode alive for us and nobody has
-  /// it open or holds it any more.
+  /// Shape: once for each hold(). True when the tracker keeps the inode alive for us and nobody
+  /// uses it any more: then one hold stays, for whoever tells the tracker.
   [[nodiscard]] bool end_hold(InodeId inode);
-  bool is_in_use(InodeId inode) const;  ///< open or held
+  /// The tracker keeps it alive for us although it has no name. False, and nothing is noted, when
+  /// it is not in use: then it has to be let go.
+  [[nodiscard]] bool make_orphan(InodeId inode);
   /// A file that never had a name (O_TMPFILE).
   void set_orphan(InodeId inode);
   bool is_orphan(InodeId inode) const;
@@ -126,6 +137,9 @@ class InodeTable {
     std::uint32_t writers = 0;
     std::uint32_t changes = 0;
     std::uint32_t holds = 0;
+    std::uint32_t removals = 0;         // requests of ours under way ...
+    std::uint32_t removals_unkept = 0;  // ... which say that it is not in use
+    std::uint64_t dooms = 0;
     bool is_doomed = false;
     bool is_orphan = false;
     bool may_have_pages = false;
@@ -136,10 +150,12 @@ class InodeTable {
 
     bool is_in_use() const { return opens > 0 || holds > 0; }
     void doom_if_unused() {
+      ++dooms;
       if (!is_in_use()) is_doomed = lookups > 0;  // otherwise nobody can open it
     }
     bool is_idle() const {
-      return lookups == 0 && !is_in_use() && changes == 0 && file == nullptr && !is_doomed;
+      return lookups == 0 && !is_in_use() && changes == 0 && removals == 0 && file == nullptr &&
+             !is_doomed;
     }
   };
   using Nodes = std::unordered_map<InodeId, Node>;

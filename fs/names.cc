@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "fs/answers.h"
@@ -82,7 +83,6 @@ Task<void> lookup_again_task(Core* core, Reply reply, InodeId directory, std::st
     core->launch(hold_for_a_while(core, inode));
     auto record = co_await get_held_inode(core, inode, deadline);
     if (record) {
-      core->table.clear_doom(inode, record->attributes.nlink > 0);
       answer_entry(*core, reply, directory, name, *record);
       co_return;
     }
@@ -186,12 +186,15 @@ Task<void> make_task(Core* core, Reply reply, DirectoryChange, NewInode made) {
   answer_entry(*core, reply, made.directory, made.name, *record);
 }
 
-Task<void> create_task(Core* core, Reply reply, DirectoryChange, NewInode made, int flags) {
-  const Deadline deadline = core->metadata_deadline();
+namespace {
+
+/// False, and nothing is answered: the name is taken, which is no error for this caller.
+Task<bool> create_new(Core* core, Reply* reply, const NewInode* made, int flags,
+                      Deadline deadline) {
   auto inode = co_await core->allocate_inode(deadline);
   if (!inode) {
-    reply.fail(inode.error());
-    co_return;
+    reply->fail(inode.error());
+    co_return true;
   }
   // The file object is there, and its slow operations wait, before anybody else can hear of the
   // inode: a recall that comes with the answer finds them.
@@ -199,19 +202,16 @@ Task<void> create_task(Core* core, Reply reply, DirectoryChange, NewInode made, 
   auto guard = co_await handle->file()->serial().lock();
   if (!guard) {
     close_handle(*core, std::move(handle));
-    co_return;
+    co_return true;
   }
   const std::uint64_t generation = core->tracker.session_generation();
-  auto record = co_await create_inode(core, made, *inode, true, deadline);
+  auto record = co_await create_inode(core, *made, *inode, true, deadline);
   if (!record) {
     guard = base::AsyncMutex::Guard();
     close_handle(*core, std::move(handle));
-    if (record.error().code() == Errc::exists && (flags & O_EXCL) == 0) {
-      reply.error(ESTALE);  // the kernel looks again and opens what somebody else has made
-    } else {
-      fail_in_directory(record.error(), reply);
-    }
-    co_return;
+    if (record.error().code() == Errc::exists && (flags & O_EXCL) == 0) co_return false;
+    fail_in_directory(record.error(), *reply);
+    co_return true;
   }
   handle->file()->update([&](FileState& state) {
     state.content = record->content;
@@ -220,11 +220,82 @@ Task<void> create_task(Core* core, Reply reply, DirectoryChange, NewInode made, 
     state.is_delegated = record->delegated;
     state.generation = generation;
   });
-  if (made.name.empty()) core->table.set_orphan(*inode);
+  if (made->name.empty()) core->table.set_orphan(*inode);
   guard = base::AsyncMutex::Guard();
   const OpenOut out = open_out(std::move(handle));
-  if (!answer_created(*core, reply, made.directory, made.name, *record, out)) {
+  if (!answer_created(*core, *reply, made->directory, made->name, *record, out)) {
     close_handle(*core, take_handle(out.handle));
+  }
+  co_return true;
+}
+
+/// What the kernel checks before it opens a file that it finds.
+bool may_open(const wire::Attributes& file, const NewInode& caller, int flags) {
+  if (caller.uid == 0) return true;
+  const bool is_in_group =
+      file.gid == caller.gid || std::ranges::find(caller.groups, file.gid) != caller.groups.end();
+  const unsigned shift = file.uid == caller.uid ? 6 : is_in_group ? 3 : 0;
+  unsigned wanted = 0;
+  if ((flags & O_ACCMODE) != O_WRONLY) wanted |= 4;
+  if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0) wanted |= 2;
+  return ((file.mode >> shift) & wanted) == wanted;
+}
+
+/// Opens what has the name that was to be made. False, and nothing is answered: it is gone again.
+Task<bool> open_existing(Core* core, Reply* reply, const NewInode* made, int flags,
+                         Deadline deadline) {
+  auto found = co_await core->volume.lookup(made->directory, made->name, deadline);
+  if (found && !*found) co_return false;
+  if (!found) {
+    reply->fail(found.error());
+    co_return true;
+  }
+  if ((*found)->attributes.kind != wire::FileKind::regular) {
+    // Only the kernel can open that, and has looked twice.
+    const bool is_directory = (*found)->attributes.kind == wire::FileKind::directory;
+    reply->error(is_directory ? EISDIR : ESTALE);
+    co_return true;
+  }
+  const InodeHold hold(*core, (*found)->inode);
+  auto record = co_await get_held_inode(core, (*found)->inode, deadline);
+  if (!record && record.error().code() == Errc::not_found) co_return false;
+  if (!record) {
+    reply->fail(record.error());
+    co_return true;
+  }
+  if (!may_open(record->attributes, *made, flags)) {
+    reply->error(EACCES);
+    co_return true;
+  }
+  std::shared_ptr<FileHandle> handle = make_handle(*core, record->inode, flags);
+  if (!handle) co_return false;
+  Result<void> ready = co_await make_ready(core, handle, flags, deadline);
+  if (!ready) {
+    close_handle(*core, std::move(handle));
+    reply->fail(ready.error());
+    co_return true;
+  }
+  const OpenOut out = open_out(std::move(handle));
+  if (!answer_created(*core, *reply, made->directory, made->name, *record, out)) {
+    close_handle(*core, take_handle(out.handle));
+  }
+  co_return true;
+}
+
+}  // namespace
+
+Task<void> create_task(Core* core, Reply reply, DirectoryChange, NewInode made, int flags) {
+  const Deadline deadline = core->metadata_deadline();
+  while (reply.is_open()) {
+    bool is_answered = co_await create_new(core, &reply, &made, flags, deadline);
+    if (is_answered) co_return;
+    if (!made.is_retry || deadline.has_passed(core->clock())) {
+      reply.error(ESTALE);  // the kernel looks again and opens what somebody else has made
+      co_return;
+    }
+    // It does so once only.
+    is_answered = co_await open_existing(core, &reply, &made, flags, deadline);
+    if (is_answered) co_return;
   }
 }
 

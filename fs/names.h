@@ -4,6 +4,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include "fs/reply.h"
 
@@ -39,6 +40,9 @@ struct NewInode {
   std::uint32_t gid = 0;
   std::uint64_t rdev = 0;
   std::string target;
+  /// The caller was told ESTALE when it wanted the name before: see StaleRetries.
+  bool is_retry = false;
+  std::vector<std::uint32_t> groups;  ///< of the caller besides gid; only when is_retry
 };
 // Under our delegation of the directory, without waiting for anybody. False, and nothing is
 // answered: the task of the same name has to do it. Thread: any.

@@ -86,18 +86,22 @@ Task<Result<void>> publish_nothing(Core* core, std::shared_ptr<OpenFile> file,
   co_return Result<void>{};
 }
 
-/// Takes over what was published as the file's content.
-void become_published(OpenFile& file, const wire::ContentRef& content, std::uint64_t version,
-                      bool release) {
-  file.update([&](FileState& changed) {
-    changed.content = content;
-    changed.version = version;
-    changed.is_working = false;
-    changed.is_dirty = false;
-    changed.is_delegated = changed.is_delegated && !release;
-    changed.atime.reset();
-    changed.sealed_as.reset();
-    changed.write_error.reset();
+/// Takes over what was published as the file's content. From here on the volume's record says what
+/// the state has said. Nobody answers meanwhile: who had looked at an older record, and then found
+/// nothing to put over it, would show the old size, and the kernel keep it.
+void become_published(Core& core, OpenFile& file, const wire::ContentRef& content,
+                      std::uint64_t version, bool release) {
+  core.gate.exclusively([&] {
+    file.update([&](FileState& changed) {
+      changed.content = content;
+      changed.version = version;
+      changed.is_working = false;
+      changed.is_dirty = false;
+      changed.is_delegated = changed.is_delegated && !release;
+      changed.atime.reset();
+      changed.sealed_as.reset();
+      changed.write_error.reset();
+    });
   });
 }
 
@@ -243,10 +247,13 @@ Task<Result<bool>> publish_here(Core* core, std::shared_ptr<OpenFile> file, File
     if (!made) co_return false;
     if (!*made) co_return pass(*made);
   }
-  ++core->unsent_publishes.try_emplace(inode, Core::UnsentPublish{state.version, 0})
-        .first->second.count;
-  become_published(*file, {sealed.shape.content, sealed.shape.chunk_bytes}, state.version + 1,
-                   options.release);
+  Core::UnsentPublish& unsent =
+      core->unsent_publishes.try_emplace(inode, Core::UnsentPublish{state.version, 0, nullptr})
+          .first->second;
+  ++unsent.count;
+  unsent.told = told;
+  become_published(*core, *file, {sealed.shape.content, sealed.shape.chunk_bytes},
+                   state.version + 1, options.release);
   const bool looks_other =
       state.blob && state.blob->info().allocated_bytes != sealed.allocated_bytes;
   if (looks_other) forget_kernel_attributes(*core, inode);
@@ -272,7 +279,7 @@ Task<Result<void>> send_publish(Core* core, std::shared_ptr<OpenFile> file, File
   const wire::InodeRecord* record =
       replies->empty() ? nullptr : record_in(replies->back(), file->inode());
   if (record == nullptr) co_return fail(Errc::internal, "the tracker's answer lacks the inode");
-  become_published(*file, record->content, record->version, options.release);
+  become_published(*core, *file, record->content, record->version, options.release);
   // Times and allocated size as the tracker has them may differ from what was shown meanwhile.
   forget_kernel_attributes(*core, file->inode());
   on_published(core, file->inode(), sealed.shape.content, std::move(replies->back()));
@@ -306,7 +313,7 @@ Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
   const bool is_known = sealed->shape.content == state.content.id && !state.is_changed_since_seal &&
                         !state.is_mtime_explicit && !state.atime;
   if (is_known) {
-    become_published(*file, state.content, state.version, false);
+    become_published(*core, *file, state.content, state.version, false);
     note_published_soon(core, file->inode(), state.content.id);
     {
       const OpenFile::Exclusion over = std::move(*exclusion);
@@ -343,6 +350,33 @@ Task<Result<void>> discard(Core* core, std::shared_ptr<OpenFile> file) {
 
 }  // namespace
 
+Task<bool> is_surely_orphan(Core* core, InodeId inode) {
+  if (!core->table.is_orphan(inode)) co_return false;
+  const std::uint64_t seen = core->table.dooms(inode);
+  auto record = co_await core->volume.get_inode(inode, false, core->metadata_deadline());
+  if (!record) co_return record.error().code() == Errc::not_found;
+  const bool is_linked = record->attributes.nlink > 0;
+  if (is_linked) core->table.clear_doom(inode, true, seen);
+  co_return !is_linked;
+}
+
+namespace {
+
+/// All that took effect here is with the tracker, the file's name and what was published of it
+/// before among it. Errors: what the tracker said of that, and the file is to be published again.
+Task<Result<void>> settle_published(Core* core, InodeId inode) {
+  const auto unsent = core->unsent_publishes.find(inode);
+  const auto told = unsent == core->unsent_publishes.end() ? nullptr : unsent->second.told;
+  Result<void> settled = co_await core->volume.settle(publish_deadline(*core));
+  if (!settled) co_return settled;
+  if (!told || !*told || **told) co_return base::ok();
+  // Here already, and not in the background only: who tries again finds the file unpublished.
+  co_await take_up(core, inode);
+  co_return **told;
+}
+
+}  // namespace
+
 Task<Result<void>> publish(Core* core, std::shared_ptr<OpenFile> file, PublishOptions options) {
   const Deadline deadline = publish_deadline(*core);
   for (;;) {
@@ -357,6 +391,8 @@ Task<Result<void>> publish(Core* core, std::shared_ptr<OpenFile> file, PublishOp
     auto guard = co_await file->serial().lock();
     if (!guard) co_return pass(std::move(guard));
     Result<void> published = co_await publish_locked(core, file, options);
+    guard = base::AsyncMutex::Guard();
+    if (published && options.durable) published = co_await settle_published(core, file->inode());
     const bool is_lost = !published && published.error().code() == Errc::stale;
     if (!is_lost || deadline.has_passed(core->clock())) co_return published;
   }
@@ -369,31 +405,55 @@ bool is_private(const FileState& state) {
   return state.is_dirty && state.content.id.is_empty() && !state.sealed_as;
 }
 
-/// Somebody has opened it again, by way of /proc or by a name that was on its way out: whoever
-/// closes it last lets it go.
-bool is_kept_after_all(Core& core, InodeId inode) {
-  if (!core.table.is_in_use(inode)) return false;
-  core.table.set_orphan(inode);
-  return true;
+/// Ends the hold that came with the duty to let an inode go. False when somebody uses it after all:
+/// then it is an orphan still. Whoever opens it from here on asks the tracker first, although its
+/// record may have been in memory, from when it was ours to write.
+bool end_last_hold(Core& core, InodeId inode) {
+  bool is_over = false;
+  core.gate.exclusively([&] {
+    wire::Stale stale;
+    stale.inode = inode;
+    core.volume.invalidate(stale);
+    // We may have been asked meanwhile, and have said that it is open.
+    if (core.table.end_hold(inode)) (void)core.table.end_hold(inode);
+    core.table.doom_unused(inode);
+    is_over = !core.table.make_orphan(inode);
+  });
+  return is_over;
 }
 
 /// The last handle on an unlinked file is closed. Other peers may have it open: then what it holds
-/// is published for them, and what was published before stays until the tracker releases it.
+/// is published for them, and what was published before stays until the tracker releases it. Should
+/// somebody open it again, by way of /proc or by a name that was on its way out, then whoever
+/// closes it last lets it go. Shape: the inode is held, so that whoever asks is told that it is
+/// open.
 Task<void> let_orphan_go(Core* core, std::shared_ptr<OpenFile> file) {
-  if (is_kept_after_all(*core, file->inode())) co_return;
+  if (!end_last_hold(*core, file->inode())) co_return;
+  core->table.hold(file->inode());
   Result<void> published{};
+  bool is_gone = false;
   const FileState before = file->state();
-  if (before.is_dirty && !is_private(before)) {
-    published = co_await publish(core, file, {.release = true});
+  if (before.is_dirty) {
+    // A removal that we were asked about need not have come about.
+    auto record = co_await core->volume.get_inode(file->inode(), false, core->metadata_deadline());
+    is_gone = !record && record.error().code() == Errc::not_found;
+    const bool is_linked = record && record->attributes.nlink > 0;
+    if (is_linked || (record && !is_private(before))) {
+      published = co_await publish(core, file, {.release = true});
+    }
+    if (is_linked || !(record || is_gone)) {  // housekeep() tries again if need be
+      (void)core->table.end_hold(file->inode());
+      co_return;
+    }
   }
   auto guard = co_await file->serial().lock();
-  if (!guard) co_return;
+  if (!guard) co_return;  // the mount is ending
   cache::BlobStore& store = core->env.store;
   const InodeId inode = file->inode();
   const FileState state = file->state();
   if (!state.is_dirty && state.is_working && state.blob) {
     co_await end_working(core, file, state.blob);
-  } else if (!published || is_private(state)) {
+  } else if (is_gone || !published || is_private(state)) {
     const Result<void> removed =
         co_await core->env.pool.run([&store, inode] { return store.remove(inode); });
     if (!removed) {
@@ -404,7 +464,7 @@ Task<void> let_orphan_go(Core* core, std::shared_ptr<OpenFile> file) {
   file->update([](FileState& changed) { changed = FileState{}; });
   const Result<void> settled = co_await core->volume.settle(core->metadata_deadline());
   (void)settled;
-  if (is_kept_after_all(*core, inode)) co_return;
+  if (!end_last_hold(*core, inode)) co_return;
   auto closed = co_await core->tracker.ask(wire::CloseOrphan{inode}, core->metadata_deadline());
   (void)closed;  // otherwise the tracker lets it go with the session
 }
@@ -467,6 +527,7 @@ namespace {
 Task<bool> drop_if_gone(Core* core, std::shared_ptr<OpenFile> file, const Error& error) {
   if (error.code() != Errc::not_found || core->table.opens(file->inode()) > 0) co_return false;
   base::log_warning("an unpublished file was removed meanwhile inode={}", file->inode());
+  core->table.hold(file->inode());
   co_await let_orphan_go(core, file);
   co_return true;
 }

@@ -21,6 +21,10 @@ Task<Result<void>> publish(Core* core, std::shared_ptr<OpenFile> file, PublishOp
 Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
                                   PublishOptions options);
 
+/// Whether nothing leads to a file that is open here any more. Asks the tracker when somebody
+/// wanted to remove the last name, for that may have failed.
+Task<bool> is_surely_orphan(Core* core, InodeId inode);
+
 /// After handles were closed: publishes or gives the delegation back when the last writer has gone,
 /// lets an orphan go, drops the file object when nobody needs it.
 Task<void> after_close(Core* core, std::shared_ptr<OpenFile> file, InodeTable::Closed closed);

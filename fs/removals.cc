@@ -12,7 +12,6 @@ namespace {
 struct Target {
   InodeId inode;  ///< 0: there is no such name
   wire::FileKind kind = wire::FileKind::regular;
-  bool may_be_last_name = false;
 };
 
 /// nullopt: not known here.
@@ -21,10 +20,8 @@ std::optional<Target> known_target(const Core& core, const NameRef& ref) {
   if (!known) return std::nullopt;
   Target target;
   if (!known->inode) return target;
-  const auto record = core.volume.find_inode(known->inode);
   target.inode = known->inode;
   target.kind = known->kind;
-  target.may_be_last_name = !record || record->attributes.nlink <= 1;
   return target;
 }
 
@@ -36,52 +33,66 @@ Task<Result<Target>> find_target(Core* core, NameRef ref, Deadline deadline) {
   if (!*found) co_return target;
   target.inode = (*found)->inode;
   target.kind = (*found)->attributes.kind;
-  target.may_be_last_name = (*found)->attributes.nlink <= 1;
   co_return target;
 }
 
-/// Marks a file whose last name may go for the time of the request, so that an open that comes in
+/// Marks a file that loses a name for the time of the request, so that an open that comes in
 /// between waits for the outcome, and sees to it that it lives on while it is open here.
 class Removal {
  public:
   Removal(Core& core, const Target& target) : core_(core), inode_(target.inode) {
-    const bool is_file = target.inode && target.kind != wire::FileKind::directory;
-    if (!is_file) return;
-    keeps_open_ = core.table.is_in_use(inode_);
-    if (target.may_be_last_name) {
-      is_marked_ = true;
-      keeps_open_ = core.table.doom(inode_);
-    }
+    if (target.kind == wire::FileKind::directory) inode_ = InodeId{};
+    if (inode_) keeps_open_ = core.table.begin_removal(inode_);
   }
+  Removal(const Removal&) = delete;
+  Removal& operator=(const Removal&) = delete;
+  ~Removal() { end(); }
 
-  bool keeps_open() const { return keeps_open_; }
+  /// What the operation says of the file; true also when it is not known which one that will be.
+  bool keeps_open() const { return keeps_open_ || !inode_; }
 
-  /// After the answer: records are those of the operation's reply; nullptr when it failed.
+  /// After the answer: nullptr when it failed.
   void settle(const wire::OperationReply* reply) {
-    if (!inode_) return;
-    const wire::InodeRecord* record = reply == nullptr ? nullptr : record_in(*reply, inode_);
-    const bool lives = reply == nullptr || (record != nullptr && record->attributes.nlink > 0);
-    if (lives) {
-      if (is_marked_) core_.table.clear_doom(inode_, true);
-      return;
-    }
-    if (!keeps_open_) {
+    const InodeId marked = inode_;
+    end();
+    if (reply == nullptr) return;
+    if (marked && !keeps_open_) {
       // What was not published yet need not be.
-      const auto file = record == nullptr ? core_.table.find_file(inode_) : nullptr;
+      const auto file =
+          record_in(*reply, marked) == nullptr ? core_.table.find_file(marked) : nullptr;
       if (file) file->update([](FileState& state) { state.is_removed = true; });
       return;
     }
-    // Its last handle may have been closed while the answer was on the way.
-    if (core_.table.is_in_use(inode_)) return;
-    core_.launch(after_close(&core_, core_.file_for(inode_), {true, false, true}));
+    for (const wire::InodeRecord& record : reply->records) {
+      if (record.attributes.kind != wire::FileKind::directory && record.attributes.nlink == 0) {
+        keep(record.inode);
+      }
+    }
   }
 
  private:
+  void end() {
+    if (inode_) core_.end_removal(inode_, keeps_open_);
+    inode_ = InodeId{};
+  }
+
+  /// The tracker keeps it for us. Its last handle may have been closed while the answer was on the
+  /// way, or it was never open here.
+  void keep(InodeId inode) {
+    if (core_.table.make_orphan(inode)) return;
+    core_.table.hold(inode);
+    core_.launch(after_close(&core_, core_.file_for(inode), {true, false, true}));
+  }
+
   Core& core_;
-  InodeId inode_;
+  InodeId inode_;  ///< 0 from the outcome on, and when there is nothing to be marked
   bool keeps_open_ = false;
-  bool is_marked_ = false;
 };
+
+/// A name led elsewhere when the tracker came to the change: once more, whatever it leads to then.
+bool is_outdated(const Result<wire::OperationReply>& outcome) {
+  return !outcome && outcome.error().code() == Errc::conflict;
+}
 
 void answer(Reply& reply, const Result<wire::OperationReply>& outcome) {
   if (outcome) {
@@ -137,6 +148,22 @@ bool rename_here(Core& core, Reply& reply, const Move& move) {
   return change_here(core, reply, std::move(rename), removal);
 }
 
+namespace {
+
+/// expected: what the name leads to; 0: whatever it does, and it is kept until it is known here.
+Task<Result<wire::OperationReply>> remove_file(Core* core, NameRef ref, InodeId expected,
+                                               std::vector<InodeId> touched, Deadline deadline) {
+  Removal removal(*core, Target{.inode = expected});
+  wire::Unlink unlink{ref.directory, ref.name, removal.keeps_open(), expected};
+  auto outcome = co_await core->volume.change(operation_now(*core, std::move(unlink)),
+                                              Touches{{ref}, std::move(touched)},
+                                              {{ref, InodeId{}}}, deadline);
+  removal.settle(outcome ? &*outcome : nullptr);
+  co_return outcome;
+}
+
+}  // namespace
+
 Task<void> unlink_task(Core* core, Reply reply, DirectoryChange, InodeId directory,
                        std::string name) {
   const Deadline deadline = core->metadata_deadline();
@@ -150,12 +177,11 @@ Task<void> unlink_task(Core* core, Reply reply, DirectoryChange, InodeId directo
     reply.error(ENOENT);
     co_return;
   }
-  Removal removal(*core, *target);
-  wire::Unlink unlink{directory, name, removal.keeps_open(), {}};
-  auto outcome = co_await core->volume.change(operation_now(*core, std::move(unlink)),
-                                              Touches{{ref}, {directory, target->inode}},
-                                              {{ref, InodeId{}}}, deadline);
-  removal.settle(outcome ? &*outcome : nullptr);
+  const std::vector<InodeId> touched{directory, target->inode};
+  auto outcome = co_await remove_file(core, ref, target->inode, touched, deadline);
+  if (is_outdated(outcome)) {
+    outcome = co_await remove_file(core, ref, InodeId{}, touched, deadline);
+  }
   answer(reply, outcome);
 }
 
@@ -176,51 +202,83 @@ Task<void> rmdir_task(Core* core, Reply reply, DirectoryChange, InodeId director
   answer(reply, outcome);
 }
 
-Task<void> rename_task(Core* core, Reply reply, DirectoryChange, Move move) {
-  const Deadline deadline = core->metadata_deadline();
+namespace {
+
+/// A rename as it is to be, by what the names led to a moment ago.
+struct Renaming {
+  Target moved;
+  Target replaced;  ///< of inode 0: nothing
+  bool exchanges = false;
+  bool is_same = false;  ///< two names of one file: nothing happens
+  bool removes = false;
+};
+
+Task<Result<Renaming>> look_at(Core* core, Move move, Deadline deadline) {
   auto moved = co_await find_target(core, move.from, deadline);
-  if (!moved) {
-    reply.fail(moved.error());
-    co_return;
-  }
+  if (!moved) co_return pass(std::move(moved));
   auto replaced = co_await find_target(core, move.to, deadline);
-  if (!replaced) {
-    reply.fail(replaced.error());
-    co_return;
-  }
-  const bool exchanges = (move.flags & wire::Rename::kExchange) != 0;
-  const bool is_same = moved->inode == replaced->inode;  // two names of one file: nothing happens
-  const bool removes =
-      replaced->inode && !exchanges && !is_same && (move.flags & wire::Rename::kNoReplace) == 0;
+  if (!replaced) co_return pass(std::move(replaced));
+  Renaming renaming{*moved, *replaced};
+  renaming.exchanges = (move.flags & wire::Rename::kExchange) != 0;
+  renaming.is_same = moved->inode == replaced->inode;
+  renaming.removes = replaced->inode && !renaming.exchanges && !renaming.is_same &&
+                     (move.flags & wire::Rename::kNoReplace) == 0;
+  co_return renaming;
+}
+
+std::vector<Volume::Outcome> outcomes_of(const Move& move, const Renaming& renaming) {
+  if (renaming.is_same) return {};
+  Volume::Outcome left{move.from, InodeId{}};
+  if (renaming.exchanges) left = {move.from, renaming.replaced.inode, renaming.replaced.kind};
+  return {left, {move.to, renaming.moved.inode, renaming.moved.kind}};
+}
+
+/// as_seen: only when the names lead to what they led to (conflict otherwise); else whatever they
+/// lead to now.
+Task<Result<wire::OperationReply>> carry_out(Core* core, Move move, Renaming renaming, bool as_seen,
+                                             Deadline deadline) {
   Touches touches{{move.from, move.to}, {move.from.directory, move.to.directory}};
-  for (const Target& target : {*moved, *replaced}) {
+  for (const Target& target : {renaming.moved, renaming.replaced}) {
     if (target.inode) touches.inodes.push_back(target.inode);
   }
-  std::vector<Volume::Outcome> outcomes;
-  if (exchanges) {
-    outcomes.push_back({move.from, replaced->inode, replaced->kind});
-    outcomes.push_back({move.to, moved->inode, moved->kind});
-  } else if (!is_same) {
-    outcomes.push_back({move.from, InodeId{}});
-    outcomes.push_back({move.to, moved->inode, moved->kind});
-  }
-  Removal removal(*core, removes ? *replaced : Target{});
+  const Target victim = as_seen && renaming.removes ? renaming.replaced : Target{};
+  Removal removal(*core, victim);
   wire::Rename rename{move.from.directory,
                       move.from.name,
                       move.to.directory,
                       move.to.name,
                       move.flags,
                       removal.keeps_open(),
-                      {},
-                      {}};
+                      as_seen ? renaming.moved.inode : InodeId{},
+                      victim.inode};
+  std::vector<Volume::Outcome> outcomes;
+  if (as_seen) outcomes = outcomes_of(move, renaming);
   auto outcome = co_await core->volume.change(operation_now(*core, std::move(rename)),
                                               std::move(touches), std::move(outcomes), deadline);
   removal.settle(outcome ? &*outcome : nullptr);
-  if (outcome) {
-    core->table.set_parent(moved->inode, move.to.directory);
-    if (exchanges) core->table.set_parent(replaced->inode, move.from.directory);
+  if (outcome && as_seen) {
+    core->table.set_parent(renaming.moved.inode, move.to.directory);
+    if (renaming.exchanges) core->table.set_parent(renaming.replaced.inode, move.from.directory);
   }
-  answer(reply, outcome);
+  co_return outcome;
+}
+
+}  // namespace
+
+Task<void> rename_task(Core* core, Reply reply, DirectoryChange, Move move) {
+  constexpr int kTries = 3;
+  const Deadline deadline = core->metadata_deadline();
+  for (int tries = 1;; ++tries) {
+    auto renaming = co_await look_at(core, move, deadline);
+    if (!renaming) {
+      reply.fail(renaming.error());
+      co_return;
+    }
+    auto outcome = co_await carry_out(core, move, *renaming, tries < kTries, deadline);
+    if (tries < kTries && is_outdated(outcome)) continue;
+    answer(reply, outcome);
+    co_return;
+  }
 }
 
 }  // namespace shoal::fs

@@ -97,6 +97,39 @@ void assume_open(State& state, const Work& work, const Footprint& footprint, OpC
   }
 }
 
+bool is_asked_whether_open(const Session& session, InodeId inode) {
+  return std::ranges::any_of(session.events, [inode](const auto& event) {
+    const auto* asked = std::get_if<wire::Invalidate>(&event.second.message);
+    return asked != nullptr && std::ranges::any_of(asked->stale, [inode](const wire::Stale& stale) {
+             return stale.orphaned && stale.inode == inode;
+           });
+  });
+}
+
+/// Another change may want the same file gone. Who told that one that it has the file open has said
+/// so to all. Who has yet to answer it was told of the file meanwhile, and may have opened it since
+/// it answered this one, or sent it: it counts as having it open until it is asked once more.
+void count_what_others_heard(State& state, MutateWork& mutate, const Footprint& footprint,
+                             OpContext& context) {
+  for (const TouchedInode& touched : footprint.inodes) {
+    if (!touched.orphaned) continue;
+    for (const WorkId work : state.works.lockers(touched.inode)) {
+      for (const auto& open : invalidation_of(*state.works.find(work))->still_open) {
+        const bool lives = state.sessions.find(open.second) != nullptr;
+        if (lives && open.first == touched.inode) context.still_open.insert(open);
+      }
+    }
+    wire::Stale question;
+    question.inode = touched.inode;
+    question.attributes = question.orphaned = true;
+    for (const auto& [id, session] : state.sessions.all()) {
+      if (!is_asked_whether_open(*session, touched.inode)) continue;
+      context.still_open.emplace(touched.inode, id);
+      mutate.questions[id].push_back(question);
+    }
+  }
+}
+
 void note_questions(MutateWork& mutate, const Footprint& footprint, const OpContext& context) {
   for (const TouchedInode& touched : footprint.inodes) {
     if (!touched.orphaned) continue;
@@ -147,6 +180,9 @@ Result<std::optional<wire::OperationReply>> apply_operation(State& state, Work& 
   if (is_local(operation)) assume_open(state, work, plan->footprint, context);
   const Doubtful ask = is_local(operation) ? Doubtful::asked_later : Doubtful::asked;
   if (waits && !invalidate(state, work, plan->footprint, ask)) return std::nullopt;
+  if (!is_local(operation)) {
+    count_what_others_heard(state, std::get<MutateWork>(work.task), plan->footprint, context);
+  }
   const Applied applied = plan->apply(context);
   if (is_local(operation)) {
     note_questions(std::get<MutateWork>(work.task), plan->footprint, context);

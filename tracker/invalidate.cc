@@ -165,12 +165,30 @@ void close_unopened(State& state, const Session& session, const wire::Invalidate
 
 }  // namespace
 
+namespace {
+
+/// Who says that a file is open says so to every change that would remove it, whichever has asked,
+/// and until CloseOrphan.
+void note_open(State& state, const Session& session, InodeId inode) {
+  for (const WorkId id : state.works.lockers(inode)) {
+    invalidation_of(*state.works.find(id))->still_open.emplace(inode, session.id);
+  }
+}
+
+}  // namespace
+
 void on_invalidated(State& state, Session& session, EventId id, const OpenEvent& event,
                     const wire::InvalidateReply& reply) {
   const auto& message = std::get<wire::Invalidate>(event.message);
   if (!event.work) {
     close_unopened(state, session, message, reply);
     return;
+  }
+  for (const wire::Stale& stale : message.stale) {
+    if (!stale.orphaned) continue;
+    const auto& open = reply.still_open;
+    if (std::find(open.begin(), open.end(), stale.inode) == open.end()) continue;
+    note_open(state, session, stale.inode);
   }
   Work* work = state.works.find(event.work);
   Invalidation* invalidation = work == nullptr ? nullptr : invalidation_of(*work);
@@ -187,10 +205,6 @@ void on_invalidated(State& state, Session& session, EventId id, const OpenEvent&
     if (stale.name.empty() && stale.attributes) {
       state.watches.drop_attributes(session.id, stale.inode);
     }
-    if (!stale.orphaned) continue;
-    const bool is_open = std::find(reply.still_open.begin(), reply.still_open.end(), stale.inode) !=
-                         reply.still_open.end();
-    if (is_open) invalidation->still_open.emplace(stale.inode, session.id);
   }
   // Whoever waits for the bytes may now have to wait for the change: see step_read().
   if (invalidation->awaited.empty()) state.works.wake(event.work);

@@ -76,6 +76,20 @@ struct PendingData {
   bool is_asked = false;
 };
 
+/// Whether the session has yet to answer about this inode; it may be asked about other things of
+/// the same change, and have answered about this one before.
+bool is_asked_about(State& state, const Invalidation& invalidation, SessionId id, InodeId inode) {
+  const auto awaited = invalidation.awaited.find(id);
+  const Session* session = state.sessions.find(id);
+  if (awaited == invalidation.awaited.end() || session == nullptr) return false;
+  const auto event = session->events.find(awaited->second);
+  if (event == session->events.end()) return false;
+  const auto* asked = std::get_if<wire::Invalidate>(&event->second.message);
+  return asked != nullptr && std::ranges::any_of(asked->stale, [inode](const wire::Stale& stale) {
+           return stale.inode == inode && (stale.data || stale.orphaned);
+         });
+}
+
 PendingData pending_data(State& state, InodeId inode, SessionId session) {
   PendingData pending;
   for (const WorkId id : state.works.lockers(inode)) {
@@ -87,7 +101,7 @@ PendingData pending_data(State& state, InodeId inode, SessionId session) {
                     });
     if (!is_data) continue;
     pending.work = id;
-    pending.is_asked = pending.is_asked || invalidation.awaited.contains(session);
+    pending.is_asked = pending.is_asked || is_asked_about(state, invalidation, session, inode);
   }
   return pending;
 }

@@ -89,7 +89,7 @@ struct Rename {
   std::uint32_t flags = 0;
   bool keep_open = false;  ///< as in Unlink, for the file that is replaced
   InodeId expected{};      ///< as in Unlink, of the inode that is moved
-  InodeId replaced{};      ///< detached only: what the peer replaced; 0: nothing
+  InodeId replaced{};      ///< what the peer replaces; 0: whatever there is, detached: nothing
 
   template <class Archive>
   void serialize(Archive& archive) {

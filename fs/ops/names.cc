@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "fs/answers.h"
@@ -29,6 +30,19 @@ void lookup(fuse_req_t request, fuse_ino_t parent, const char* name_text) {
   } else if (!answer_name_from_memory(core, reply, directory, name)) {
     core.launch(lookup_task(&core, reply.park(), directory, name));
   }
+}
+
+/// The caller's supplementary groups.
+std::vector<std::uint32_t> groups_of(fuse_req_t request) {
+  constexpr int kMostGroups = 65'536;  // NGROUPS_MAX
+  std::vector<gid_t> groups(64);
+  int count = fuse_req_getgroups(request, static_cast<int>(groups.size()), groups.data());
+  if (count > static_cast<int>(groups.size())) {
+    groups.resize(static_cast<std::size_t>(std::min(count, kMostGroups)));
+    count = fuse_req_getgroups(request, static_cast<int>(groups.size()), groups.data());
+  }
+  count = std::clamp(count, 0, static_cast<int>(groups.size()));
+  return {groups.begin(), groups.begin() + count};
 }
 
 NewInode new_inode(fuse_req_t request, fuse_ino_t parent, const char* name, wire::FileKind kind,
@@ -82,6 +96,8 @@ void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
   }
   NewInode made = new_inode(request, parent, name, wire::FileKind::regular, mode);
   if (create_here(core, reply, made, info->flags)) return;
+  made.is_retry = core.stale_retries.is_retrying(fuse_req_ctx(request)->pid, core.clock().steady());
+  if (made.is_retry) made.groups = groups_of(request);
   DirectoryChange change(core.table, made.directory);
   core.launch(create_task(&core, reply.park(), std::move(change), std::move(made), info->flags));
 }

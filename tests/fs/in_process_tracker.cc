@@ -31,6 +31,14 @@ InProcessTracker::~InProcessTracker() = default;
 
 Task<void> InProcessTracker::stop() { co_await group_.stop(); }
 
+std::optional<tracker::InodeRow> InProcessTracker::find(const std::vector<std::string>& path) {
+  auto row = store_.inode(kRootInode);
+  for (const std::string& name : path) {
+    if (row) row = store_.child_inode(row->inode, name);
+  }
+  return row;
+}
+
 void InProcessTracker::take(tracker::Input input) {
   pending_.push_back(std::move(input));
   if (is_scheduled_) return;

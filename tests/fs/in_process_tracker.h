@@ -3,7 +3,9 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/task.h"
 #include "fs/tracker_port.h"
@@ -27,6 +29,8 @@ class InProcessTracker {
   Task<void> stop();
 
   std::uint64_t requests() const { return requests_; }
+  /// What it has committed under a path; nullopt: nothing.
+  std::optional<tracker::InodeRow> find(const std::vector<std::string>& path);
 
  private:
   friend class InProcessSession;

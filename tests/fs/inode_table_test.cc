@@ -88,7 +88,7 @@ TEST_F(InodeTableTest, a_file_that_is_closed_when_its_last_name_goes_cannot_be_o
   table_.add_lookup(kFile, kLater);
   EXPECT_FALSE(table_.doom(kFile));
   EXPECT_EQ(open(), nullptr);
-  table_.clear_doom(kFile, true);
+  table_.clear_doom(kFile, true, table_.dooms(kFile));
   EXPECT_NE(open(), nullptr);
 }
 
@@ -97,7 +97,7 @@ TEST_F(InodeTableTest, a_file_that_is_held_when_its_last_name_goes_can_still_be_
   table_.hold(kFile);
   EXPECT_TRUE(table_.doom(kFile));
   EXPECT_NE(open(), nullptr);
-  table_.clear_doom(kFile, false);
+  table_.clear_doom(kFile, false, table_.dooms(kFile));
   EXPECT_FALSE(table_.end_hold(kFile)) << "it is open";
   EXPECT_TRUE(table_.remove_open(kFile, false).was_orphan);
 }
@@ -118,6 +118,46 @@ TEST_F(InodeTableTest, a_held_file_that_nobody_opens_is_let_go_with_the_hold) {
   EXPECT_FALSE(table_.end_hold(kFile));
   EXPECT_TRUE(table_.end_hold(kFile));
   EXPECT_FALSE(table_.end_hold(kFile)) << "once is enough";
+}
+
+TEST_F(InodeTableTest, an_answer_from_before_a_doom_does_not_undo_it) {
+  table_.hold(kFile);
+  const std::uint64_t asked = table_.dooms(kFile);
+  EXPECT_TRUE(table_.doom(kFile));
+  table_.clear_doom(kFile, true, asked);
+  EXPECT_TRUE(table_.is_orphan(kFile));
+  table_.clear_doom(kFile, true, table_.dooms(kFile));
+  EXPECT_FALSE(table_.is_orphan(kFile));
+}
+
+TEST_F(InodeTableTest, a_removal_of_our_own_keeps_files_closed_until_its_outcome) {
+  table_.add_lookup(kFile, kLater);
+  EXPECT_FALSE(table_.begin_removal(kFile));
+  EXPECT_EQ(open(), nullptr);
+  table_.hold(kFile);
+  EXPECT_TRUE(table_.begin_removal(kFile)) << "a second one tells that it is held";
+  EXPECT_TRUE(table_.end_removal(kFile, true));
+  EXPECT_TRUE(table_.is_being_removed(kFile));
+  EXPECT_TRUE(table_.end_removal(kFile, false)) << "whoever holds it waits for that";
+  EXPECT_FALSE(table_.is_being_removed(kFile));
+  EXPECT_EQ(open(), nullptr) << "nobody has asked yet whether it is there";
+  table_.clear_doom(kFile, true, table_.dooms(kFile));
+  EXPECT_NE(open(), nullptr);
+}
+
+TEST_F(InodeTableTest, a_removal_leaves_nothing_behind) {
+  EXPECT_FALSE(table_.begin_removal(kFile));
+  EXPECT_FALSE(table_.end_removal(kFile, false));
+  EXPECT_EQ(table_.size(), 0);
+}
+
+TEST_F(InodeTableTest, only_what_is_in_use_becomes_an_orphan) {
+  EXPECT_FALSE(table_.make_orphan(kFile));
+  table_.add_lookup(kFile, kLater);
+  EXPECT_FALSE(table_.make_orphan(kFile));
+  open();
+  EXPECT_TRUE(table_.make_orphan(kFile));
+  EXPECT_TRUE(table_.remove_open(kFile, false).was_orphan);
 }
 
 TEST_F(InodeTableTest, dooming_what_the_kernel_does_not_know_leaves_nothing_behind) {

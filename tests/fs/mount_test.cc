@@ -114,6 +114,35 @@ TEST_F(MountTest, a_removed_directory_can_be_looked_at_by_whoever_is_in_it) {
   }
 }
 
+TEST_F(MountTest, fsync_waits_for_what_was_published_before_the_file_was_opened) {
+  // In a directory of its own nobody waits for the tracker but fsync.
+  ASSERT_EQ(::mkdir(one("d").c_str(), 0755), 0);
+  for (int round = 0; round < 20; ++round) {
+    const std::string name = "d/" + std::to_string(round);
+    const std::string moved = "moved" + std::to_string(round);
+    write_file(one(name), "hello");
+    ASSERT_EQ(::rename(one(name).c_str(), one("d/" + moved).c_str()), 0);
+    const int fd = ::open(one("d/" + moved).c_str(), O_RDONLY);
+    ASSERT_GE(fd, 0);
+    ASSERT_EQ(round % 2 == 0 ? ::fsync(fd) : ::fdatasync(fd), 0);
+    std::optional<tracker::InodeRow> found;
+    lab_->on_loop([&] { found = lab_->tracker().find({"d", moved}); });
+    ASSERT_TRUE(found.has_value()) << "the name";
+    EXPECT_EQ(found->content_ref.id.size, 5) << "the bytes";
+    ::close(fd);
+  }
+}
+
+TEST_F(MountTest, an_empty_file_is_there_after_fsync) {
+  ASSERT_EQ(::mkdir(one("d").c_str(), 0755), 0);
+  const int fd = ::open(one("d/empty").c_str(), O_WRONLY | O_CREAT, 0640);
+  ASSERT_EQ(::fsync(fd), 0);
+  std::optional<tracker::InodeRow> found;
+  lab_->on_loop([&] { found = lab_->tracker().find({"d", "empty"}); });
+  EXPECT_TRUE(found.has_value());
+  ::close(fd);
+}
+
 TEST_F(MountTest, a_read_that_nobody_can_serve_fails_within_its_budget) {
   write_file(one("a"), std::string(100'000, 'x'));
   lab_->source(1).is_cut = true;

@@ -146,6 +146,55 @@ TEST_F(Watch, opening_waits_for_the_end_of_the_last_name_only_once_that_was_answ
   EXPECT_FALSE(*after) << "it is gone";
 }
 
+TEST_F(Watch, opening_waits_for_a_change_that_asks_about_something_else_by_now) {
+  const InodeId file = *a.create(kRootInode, "file");
+  ASSERT_TRUE(a.create(kRootInode, "new"));
+  TestPeer& c = rig.join("c");
+  for (TestPeer* peer : {&b, &c}) ASSERT_TRUE(peer->lookup(kRootInode, "file"));
+  b.answers = c.answers = false;
+  c.inbox.clear();
+  // a replaces the file: b has answered that it is closed there, and c lets it wait.
+  const Token replaced = a.send_change(wire::Rename{kRootInode, "new", kRootInode, "file"});
+  b.answer_all();
+  // b changes the directory meanwhile, and is asked about that again, though not about the file.
+  const Token made = b.send_change(b.creation(kRootInode, "other"));
+  ASSERT_EQ(c.count_events(), 2U);
+  const Push first = c.inbox.front();
+  c.inbox.pop_front();
+  c.answer_all();
+  ASSERT_TRUE(b.change_result(made));
+  c.inbox.push_back(first);
+  c.answer_all();
+  ASSERT_EQ(b.count_events(), 1U);
+  bool is_asked_about_file = false;
+  for (const Push& push : b.inbox) {
+    const auto* asked = std::get_if<wire::Invalidate>(&push.message);
+    for (const wire::Stale& stale : asked == nullptr ? std::vector<wire::Stale>{} : asked->stale) {
+      is_asked_about_file = is_asked_about_file || stale.inode == file;
+    }
+  }
+  const Token open = b.send(wire::GetInode{file, true});
+  const auto early = b.result<wire::GetInode>(open);
+  EXPECT_EQ(early.has_value(), is_asked_about_file) << "what b said of the file stands";
+  b.answer_all();
+  EXPECT_TRUE(a.change_result(replaced));
+}
+
+TEST_F(Watch, a_rename_replaces_only_what_its_author_knew) {
+  ASSERT_TRUE(a.create(kRootInode, "new"));
+  const InodeId old = *a.create(kRootInode, "name");
+  ASSERT_TRUE(a.change(wire::Unlink{kRootInode, "name", false}));
+  const InodeId other = *b.create(kRootInode, "name");
+  wire::Rename rename{kRootInode, "new", kRootInode, "name", 0, false, {}, old};
+  const auto refused = a.change(rename);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::conflict);
+  EXPECT_TRUE(a.get(other));
+  rename.replaced = other;
+  EXPECT_TRUE(a.change(rename));
+  EXPECT_FALSE(a.get(other));
+}
+
 TEST_F(Watch, an_orphan_that_is_closed_before_the_change_is_through_does_not_stay) {
   const InodeId file = *a.create(kRootInode, "file");
   TestPeer& c = rig.join("c");

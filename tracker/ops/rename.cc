@@ -192,6 +192,11 @@ Result<Plan> plan_rename(OpContext& context, const wire::Rename& change) {
     return plan_nothing(std::move(*ends));
   }
   const bool exchange = (change.flags & wire::Rename::kExchange) != 0;
+  if (ends->replaced && !exchange) {
+    // What keep_open says is about that one only.
+    auto known = check_expected(*ends->replaced, change.replaced);
+    if (!known) return pass(known);
+  }
   if (!exchange) {
     auto replaced = check_replaced(context, *ends);
     if (!replaced) return pass(replaced);
