@@ -17,12 +17,54 @@ constexpr std::chrono::seconds kGoodbyeTime{2};
 Error lost_session() { return Error(Errc::stale, "the session with the tracker ended"); }
 Error stopped() { return Error(Errc::canceled, "stopped"); }
 
-/// What a peer asks the tracker for, repetitions too; not what keeps the session itself alive, nor
-/// the question that `shoal status` passes on, with which people read the counter.
+/// How a kind of request is called in the counters; the rare ones share a name.
+const char* kind_name(std::uint16_t type) {
+  switch (type) {
+    case AllocateInodes::kType:
+      return "allocate_inodes";
+    case Lookup::kType:
+      return "lookup";
+    case GetInode::kType:
+      return "get_inode";
+    case ReadDirectory::kType:
+      return "read_directory";
+    case GetXattrs::kType:
+      return "get_xattrs";
+    case GetParent::kType:
+      return "get_parent";
+    case Mutate::kType:
+      return "mutate";
+    case Delegate::kType:
+      return "delegate";
+    case ReturnDelegation::kType:
+      return "return_delegation";
+    case CloseOrphan::kType:
+      return "close_orphan";
+    case Locate::kType:
+      return "locate";
+    case Announce::kType:
+      return "announce";
+    case MayDrop::kType:
+      return "may_drop";
+    case Lock::kType:
+      return "lock";
+    case Unlock::kType:
+      return "unlock";
+    case TestLock::kType:
+      return "test_lock";
+    default:
+      return "other";
+  }
+}
+
+/// What a peer asks the tracker for, repetitions too, in all and by kind; not what keeps the
+/// session itself alive, nor the question that `shoal status` passes on, with which people read the
+/// counters.
 void count_request(std::uint16_t type) {
   if (type == Status::kType) return;
   static base::Counter& requests = base::counter("shoal_tracker_requests_total");
   requests.add();
+  base::counter(fmt::format("shoal_tracker_requests_{}_total", kind_name(type))).add();
 }
 
 /// A request was refused as stale. Either that is its own answer, or the session has ended: then

@@ -282,13 +282,19 @@ TEST_F(TrackerClientTest, without_a_tracker_requests_end_at_their_deadline) {
 
 TEST_F(TrackerClientTest, messages_with_requests_are_counted_and_heartbeats_are_not) {
   const base::Counter& requests = base::counter("shoal_tracker_requests_total");
+  const base::Counter& changes = base::counter("shoal_tracker_requests_mutate_total");
+  const base::Counter& lookups = base::counter("shoal_tracker_requests_lookup_total");
   const std::uint64_t before = requests.value();
+  const std::uint64_t changes_before = changes.value();
+  const std::uint64_t lookups_before = lookups.value();
   ASSERT_TRUE(start());
   ASSERT_TRUE(mutate({"a", "b", "c"}));
   ASSERT_TRUE(look_up("a"));
   go_on(3 * kHeartbeatInterval);
   EXPECT_GT(tracker_.heartbeats, 0);
   EXPECT_EQ(requests.value() - before, 2u);
+  EXPECT_EQ(changes.value() - changes_before, 1u);
+  EXPECT_EQ(lookups.value() - lookups_before, 1u);
 }
 
 TEST_F(TrackerClientTest, knows_how_far_the_tracker_has_applied_the_journal) {
