@@ -38,6 +38,7 @@ Core::Core(Parts parts, MountOptions mount_options, TrackerPort& port,
   outbox.on_refused = [this](const wire::Operation& operation, const wire::OperationReply& reply) {
     on_refused(operation, reply);
   };
+  volume.on_located = env.on_located;
   launch(outbox.run());
 }
 

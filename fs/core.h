@@ -31,6 +31,7 @@ struct Parts {
   Pool& pool;
   cache::BlobStore& store;
   cache::BlobSource& source;
+  std::function<void(wire::Located)> on_located = {};  ///< see Environment
 };
 
 /// A content that the tracker took as an inode's, while the blob may say that nobody knows of it.

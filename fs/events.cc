@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "fs/events.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <set>
 
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fs/blobs.h"
 #include "fs/pages.h"
 #include "fs/publish.h"
+#include "wire/limits.h"
 
 namespace shoal::fs {
 namespace {
@@ -22,6 +25,9 @@ constexpr std::chrono::seconds kNamePatienceAtMost{3};
 /// The answer to a request of ours that was sent before an event comes before it.
 constexpr std::chrono::milliseconds kGrantPatience{50};
 constexpr std::chrono::milliseconds kAppendPause{1};
+/// A directory of which nothing was asked for so long is not needed here when somebody else would
+/// like to have it.
+constexpr std::chrono::seconds kDirectoryIdle{5};
 
 void count_unclear(const char* what, InodeId inode) {
   static base::Counter& unclear = base::counter("shoal_kernel_caches_unclear_total");
@@ -84,10 +90,60 @@ std::optional<Task<Result<void>>> kernel_work(Core* core, const wire::Stale& sta
 
 }  // namespace
 
+namespace {
+
+/// Forgets directories that nothing here has to do with, for somebody who would like to have them;
+/// those that are in use go into the reply. The inodes of which the kernel may keep something for
+/// them. Called inside the gate.
+std::vector<InodeId> let_go(Core& core, std::set<InodeId> directories,
+                            wire::InvalidateReply* reply) {
+  const SteadyTime now = core.clock().steady();
+  // Where names cannot be dropped all at once, until the kernel has let them go by itself.
+  const Duration idle =
+      core.notifier.can_drop_all_names() ? Duration(kDirectoryIdle) : Duration(wire::kLeaseTerm);
+  SteadyTime last_use = SteadyTime::min();
+  const auto is_in_use = [&](InodeId directory) {
+    const SteadyTime used = core.table.last_used(directory);
+    const bool is_idle = used == SteadyTime::min() || now - used >= idle;
+    if (is_idle) last_use = std::max(last_use, used);
+    return !is_idle || core.table.is_changing(directory);
+  };
+  std::set<InodeId> unused = directories;
+  std::erase_if(unused, is_in_use);
+  Volume::Left left;
+  if (!unused.empty()) {
+    std::vector<InodeId> known;
+    for (const auto& [inode, what] : core.table.all_known(now)) known.push_back(inode);
+    left = core.volume.leave(std::move(unused), core.table.in_use(), known);
+  }
+  for (const InodeId directory : directories) {
+    if (!left.directories.contains(directory)) reply->still_open.push_back(directory);
+  }
+  const bool may_have_names = last_use != SteadyTime::min() && now - last_use < wire::kLeaseTerm;
+  if (!left.directories.empty() && may_have_names) core.notifier.drop_all_names();
+  return left.inodes;
+}
+
+wire::Stale whole_inode(InodeId inode) {
+  wire::Stale stale;
+  stale.inode = inode;
+  stale.attributes = stale.data = true;
+  return stale;
+}
+
+}  // namespace
+
 Task<Result<wire::InvalidateReply>> invalidate(Core* core, wire::Invalidate event) {
   wire::InvalidateReply reply;
+  std::set<InodeId> wanted;      // directories that somebody would like to have
+  std::vector<InodeId> leaving;  // what goes with those that are let go
+  for (const wire::Stale& stale : event.stale) {
+    if (stale.whole) wanted.insert(stale.inode);
+  }
   core->gate.exclusively([&] {
+    if (!wanted.empty()) leaving = let_go(*core, wanted, &reply);
     for (const wire::Stale& stale : event.stale) {
+      if (stale.whole) continue;
       core->volume.invalidate(stale);
       // Whoever opens it from here on asks the tracker first.
       if (stale.orphaned) core->table.doom_unused(stale.inode);
@@ -96,10 +152,14 @@ Task<Result<wire::InvalidateReply>> invalidate(Core* core, wire::Invalidate even
   const SteadyTime now = core->clock().steady();
   std::vector<ReadHold> holds;  // until the answer is out
   std::vector<Task<Result<void>>> work;
+  for (const InodeId inode : leaving) {
+    auto task = kernel_work(core, whole_inode(inode), now, &holds);
+    if (task) work.push_back(std::move(*task));
+  }
   // Attributes after names: an inode that is on its way into the kernel is found by its name.
   for (const bool names : {true, false}) {
     for (const wire::Stale& stale : event.stale) {
-      if (stale.name.empty() == names) continue;
+      if (stale.name.empty() == names || stale.whole) continue;
       auto task = kernel_work(core, stale, now, &holds);
       if (task) work.push_back(std::move(*task));
     }

@@ -200,8 +200,8 @@ Task<Result<std::unique_ptr<FileSystem>>> mount_with(Parts parts,
 
 Task<Result<std::unique_ptr<FileSystem>>> FileSystem::mount(Environment environment,
                                                             MountOptions options) {
-  const Parts parts{environment.loop, environment.timer, environment.pool, environment.store,
-                    environment.source};
+  const Parts parts{environment.loop,  environment.timer,  environment.pool,
+                    environment.store, environment.source, environment.on_located};
   auto mounted =
       co_await mount_with(parts, make_tracker_port(environment.tracker), std::move(options));
   co_return mounted;

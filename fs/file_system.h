@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +40,8 @@ struct Environment {
   wire::TrackerClient& tracker;
   cache::BlobStore& store;
   cache::BlobSource& source;
+  /// Told of the holders that came with an answer about something else, on the loop; may be empty.
+  std::function<void(wire::Located)> on_located;
 };
 
 /// The mounted swarm. Owner: peerd's main. Thread: the loop, unless said otherwise.

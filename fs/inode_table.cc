@@ -258,6 +258,15 @@ bool InodeTable::make_orphan(InodeId inode) {
   return true;
 }
 
+std::vector<InodeId> InodeTable::in_use() const {
+  std::vector<InodeId> all;
+  const base::MutexLock lock(mutex_);
+  for (const auto& [inode, node] : nodes_) {
+    if (node.is_in_use() || node.file) all.push_back(inode);
+  }
+  return all;
+}
+
 void InodeTable::set_orphan(InodeId inode) {
   const base::MutexLock lock(mutex_);
   nodes_[inode].is_orphan = true;
@@ -279,8 +288,29 @@ std::uint64_t InodeTable::name_key(InodeId directory, std::string_view name) {
   return std::hash<std::string_view>{}(name) ^ (directory.value() * 0x9e3779b97f4a7c15u);
 }
 
+void InodeTable::note_use(InodeId directory, SteadyTime now) {
+  const auto found = nodes_.find(directory);
+  if (found != nodes_.end()) {
+    found->second.used = now;
+  } else if (directory == kRootInode) {
+    nodes_[directory].used = now;  // known to the kernel without a lookup
+  }
+}
+
+void InodeTable::directory_used(InodeId directory, SteadyTime now) {
+  const base::MutexLock lock(mutex_);
+  note_use(directory, now);
+}
+
+SteadyTime InodeTable::last_used(InodeId directory) const {
+  const base::MutexLock lock(mutex_);
+  const Node* node = find(directory);
+  return node == nullptr ? SteadyTime::min() : node->used;
+}
+
 void InodeTable::name_given(InodeId directory, std::string_view name, SteadyTime now) {
   const base::MutexLock lock(mutex_);
+  note_use(directory, now);
   if (now - wire::kLeaseTerm > names_turned_) {
     names_old_ = std::move(names_young_);
     all_names_old_ = all_names_young_;

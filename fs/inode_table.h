@@ -92,6 +92,8 @@ class InodeTable {
   /// The tracker keeps it alive for us although it has no name. False, and nothing is noted, when
   /// it is not in use: then it has to be let go.
   [[nodiscard]] bool make_orphan(InodeId inode);
+  /// All inodes that are open or held, or have a file object.
+  std::vector<InodeId> in_use() const;
   /// A file that never had a name (O_TMPFILE).
   void set_orphan(InodeId inode);
   bool is_orphan(InodeId inode) const;
@@ -105,6 +107,11 @@ class InodeTable {
   void name_given(InodeId directory, std::string_view name, SteadyTime now);
   /// False only when the kernel surely does not keep it any more.
   bool may_know_name(InodeId directory, std::string_view name) const;
+  /// A directory was opened.
+  void directory_used(InodeId directory, SteadyTime now);
+  /// When a name in the directory was last given, or the directory opened, as far as the kernel has
+  /// it still.
+  SteadyTime last_used(InodeId directory) const;
 
   /// Requests in flight that hold the directory's lock in the kernel until they are answered.
   void begin_change(InodeId directory);
@@ -144,6 +151,7 @@ class InodeTable {
     bool is_orphan = false;
     bool may_have_pages = false;
     SteadyTime attributes_until = SteadyTime::min();
+    SteadyTime used = SteadyTime::min();  ///< directories: see last_used()
     InodeId parent;
     std::unique_ptr<wire::Attributes> directory;  ///< as last given
     std::shared_ptr<OpenFile> file;
@@ -162,6 +170,7 @@ class InodeTable {
 
   const Node* find(InodeId inode) const REQUIRES(mutex_);
   void drop_if_idle(Nodes::iterator node) REQUIRES(mutex_);
+  void note_use(InodeId directory, SteadyTime now) REQUIRES(mutex_);
   static Known known_of(const Node& node, SteadyTime now);
   static std::uint64_t name_key(InodeId directory, std::string_view name);
 

@@ -223,6 +223,7 @@ LocalNames::Outcome LocalNames::plan_publish(const wire::Publish& change, std::i
   attributes.size = change.content.id.size;
   attributes.allocated_bytes = change.allocated_bytes;
   if (change.mtime) attributes.mtime = *change.mtime;
+  if (change.atime) attributes.atime = *change.atime;
   attributes.ctime = time;
   Plan plan;
   plan.effect.records.push_back(std::move(*file));

@@ -200,6 +200,14 @@ MetaCache::Inode* MetaCache::find_inode(InodeId inode) {
   return &young_.insert(std::move(node)).position->second;
 }
 
+const MetaCache::Inode* MetaCache::peek(InodeId inode) const {
+  for (const Inodes* inodes : {&young_, &old_}) {
+    const auto found = inodes->find(inode);
+    if (found != inodes->end()) return &found->second;
+  }
+  return nullptr;
+}
+
 const wire::InodeRecord* MetaCache::find_record(InodeId inode) {
   const Inode* known = find_inode(inode);
   return known == nullptr ? nullptr : &known->record;
@@ -264,6 +272,45 @@ void MetaCache::doubt(InodeId inode) {
   for (auto& [ticket, transit] : transits_) transit.inodes.insert(inode);
 }
 
+bool MetaCache::may_be_in(InodeId inode, const std::set<InodeId>& directories) const {
+  const Inode* known = peek(inode);
+  return known == nullptr || !known->home || directories.contains(known->home);
+}
+
+std::set<InodeId> MetaCache::unused(std::set<InodeId> directories,
+                                    std::span<const InodeId> used) const {
+  const auto keep_home = [&](InodeId inode) {
+    const Inode* known = peek(inode);
+    if (known == nullptr || !known->home) {
+      directories.clear();  // it may be anywhere
+    } else {
+      directories.erase(known->home);
+    }
+  };
+  for (const InodeId inode : used) keep_home(inode);
+  for (const auto& [inode, count] : pinned_inodes_) {
+    keep_home(inode);
+    directories.erase(inode);
+  }
+  for (const auto& [inode, count] : pinned_directories_) directories.erase(inode);
+  return directories;
+}
+
+void MetaCache::forget_directories(const std::set<InodeId>& directories) {
+  // The attributes of directories are told of one by one.
+  const auto goes = [&](const auto& item) {
+    const Inode& known = item.second;
+    if (known.record.attributes.kind == wire::FileKind::directory) {
+      return directories.contains(item.first);
+    }
+    return !known.home || directories.contains(known.home);
+  };
+  std::erase_if(young_, goes);
+  std::erase_if(old_, goes);
+  for (const InodeId directory : directories) drop_directory(directory);
+  poison_all();
+}
+
 void MetaCache::drop_all() {
   young_.clear();
   old_.clear();
@@ -271,6 +318,10 @@ void MetaCache::drop_all() {
   directory_order_.clear();
   name_count_ = 0;
   tainted_ = Transit{};
+  poison_all();
+}
+
+void MetaCache::poison_all() {
   for (auto& [ticket, transit] : transits_) {
     transit.all = true;
     transit.inodes.clear();

@@ -13,6 +13,8 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -121,6 +123,13 @@ class MetaCache {
 
   void forget_name(InodeId directory, const std::string& name);
   void forget_inode(InodeId inode);
+  /// A file was last seen in one of the directories, or nobody knows where.
+  bool may_be_in(InodeId inode, const std::set<InodeId>& directories) const;
+  /// Those of the directories in which nothing is pinned and none of `used` may be.
+  std::set<InodeId> unused(std::set<InodeId> directories, std::span<const InodeId> used) const;
+  /// Forgets directories with their names and every file that may be in them; what requests under
+  /// way bring is not kept.
+  void forget_directories(const std::set<InodeId>& directories);
   void drop_all();
 
   std::size_t record_count() const { return young_.size() + old_.size(); }
@@ -165,6 +174,8 @@ class MetaCache {
   bool is_poisoned(Ticket ticket, const NameRef& ref) const;
   static void poison(Transit& transit, const Touches& touches);
   void drop_record(InodeId inode);
+  const Inode* peek(InodeId inode) const;
+  void poison_all();
   Inode* find_inode(InodeId inode);
   Directory& directory_for(InodeId inode);
   Directory* find_directory(InodeId inode);

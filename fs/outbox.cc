@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kRetryPause{100};
 /// What an operation costs beside its names and values, roughly.
-constexpr std::uint64_t kBaseBytes = 512;
+constexpr std::uint64_t kBaseBytes = 192;
 
 std::uint64_t bytes_of(const wire::Operation& operation) {
   std::uint64_t bytes = kBaseBytes;

@@ -29,8 +29,8 @@ class Outbox {
   /// Operations, and bytes of them, that may wait: about what 20 s of a lease can bring.
   static constexpr std::uint64_t kMaxUnsent = 256 * 1024;
   static constexpr std::uint64_t kMaxUnsentBytes = 64 * 1024 * 1024;
-  /// So long an operation waits for others to travel with.
-  static constexpr Duration kBatchDelay = std::chrono::milliseconds(200);
+  /// So long an operation waits for others to travel with: DESIGN section 5 allows a second.
+  static constexpr Duration kBatchDelay = std::chrono::milliseconds(700);
   /// A batch goes at once when it has so many bytes; far below wire::kMaxBodyBytes.
   static constexpr std::uint64_t kBatchBytes = 1024 * 1024;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "fs/volume.h"
 
+#include <algorithm>
+
 #include "wire/limits.h"
 
 namespace shoal::fs {
@@ -139,6 +141,9 @@ Task<Result<wire::InodeRecord>> Volume::get_inode(InodeId inode, bool for_data, 
   transit.settle();
   auto reply = co_await tracker_.ask(wire::GetInode{inode, for_data}, deadline);
   if (!reply) co_return pass(std::move(reply));
+  if (on_located && !reply->holders.empty()) {
+    on_located({reply->record.content, {}, std::move(reply->holders)});
+  }
   const base::MutexLock lock(mutex_);
   cache_.put_record(transit.ticket(), reply->record);
   co_return std::move(reply->record);
@@ -332,6 +337,22 @@ void Volume::invalidate(const wire::Stale& stale) {
   } else {
     cache_.forget_inode(stale.inode);
   }
+}
+
+Volume::Left Volume::leave(std::set<InodeId> directories, std::span<const InodeId> used,
+                           std::span<const InodeId> known) {
+  const base::MutexLock lock(mutex_);
+  Left left;
+  std::erase_if(directories, [this](InodeId directory) { return local_.holds(directory); });
+  left.directories = cache_.unused(std::move(directories), used);
+  if (left.directories.empty()) return left;
+  for (const InodeId inode : known) {
+    const bool is_there =
+        left.directories.contains(inode) || cache_.may_be_in(inode, left.directories);
+    if (is_there) left.inodes.push_back(inode);
+  }
+  cache_.forget_directories(left.directories);
+  return left;
 }
 
 void Volume::drop_all(bool session_lost) {

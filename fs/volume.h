@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -91,9 +94,22 @@ class Volume {
   // -- events ------------------------------------------------------------------------------------
 
   void invalidate(const wire::Stale& stale);
+  struct Left {
+    std::set<InodeId> directories;
+    std::vector<InodeId> inodes;  ///< of those that the kernel knows: themselves, and what may be
+                                  ///< in them
+  };
+  /// Forgets directories for somebody who would like to have them, but those that are needed: that
+  /// are ours, in which changes are unsent, or one of `used` may be. known: inodes of which the
+  /// kernel may keep something.
+  Left leave(std::set<InodeId> directories, std::span<const InodeId> used,
+             std::span<const InodeId> known);
   void drop_all(bool session_lost);
 
   std::pair<std::size_t, std::size_t> sizes() const;  ///< records, names
+
+  /// Told of the holders that come with a record, on the loop. Set before the first question.
+  std::function<void(wire::Located)> on_located;
 
  private:
   class Transit;

@@ -51,6 +51,9 @@ class Fetcher final : public cache::BlobSource {
   /// Takes holders and layer from a message of the tracker. Errors: corrupt (the layer).
   Task<Result<void>> learn(wire::Located located) { return book_.learn(std::move(located)); }
 
+  /// The same for what the tracker told of a content of at most a chunk. Without effect for others.
+  void note(wire::Located located) { book_.note(std::move(located)); }
+
   std::uint64_t bytes_under_way() const { return admission_.bytes(); }
   std::size_t flight_count() const { return flight_count_; }
   Task<void> stop();

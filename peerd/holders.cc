@@ -70,8 +70,13 @@ Task<Result<void>> HolderBook::take(std::shared_ptr<ContentEntry> entry, wire::L
     }
     keep_layer(*entry, std::move(layer));
   }
+  take_claims(*entry, std::move(located.holders));
+  co_return base::ok();
+}
+
+void HolderBook::take_claims(ContentEntry& entry, std::vector<wire::Holder> holders) {
   std::vector<ContentEntry::Claim> claims;
-  for (wire::Holder& holder : located.holders) {
+  for (wire::Holder& holder : holders) {
     ContentEntry::Claim claim{holder.peer,
                               std::move(holder.endpoints),
                               holder.online,
@@ -79,7 +84,7 @@ Task<Result<void>> HolderBook::take(std::shared_ptr<ContentEntry> entry, wire::L
                               std::move(holder.chunks),
                               {},
                               {}};
-    if (const ContentEntry::Claim* old = entry->find(claim.peer)) {
+    if (const ContentEntry::Claim* old = entry.find(claim.peer)) {
       claim.denied_until = old->denied_until;
       claim.map_asked_at = old->map_asked_at;
       // What the peer said itself is newer than what it told the tracker.
@@ -88,10 +93,15 @@ Task<Result<void>> HolderBook::take(std::shared_ptr<ContentEntry> entry, wire::L
     }
     claims.push_back(std::move(claim));
   }
-  entry->claims = std::move(claims);
-  entry->is_unknown = false;
-  entry->asked_at = timer_.clock().steady();
-  co_return base::ok();
+  entry.claims = std::move(claims);
+  entry.is_unknown = false;
+  entry.asked_at = timer_.clock().steady();
+}
+
+void HolderBook::note(wire::Located located) {
+  const std::shared_ptr<ContentEntry> known = entry(located.content);
+  if (known->needs_layer()) return;
+  take_claims(*known, std::move(located.holders));
 }
 
 Task<Result<void>> HolderBook::learn(wire::Located located) {

@@ -57,6 +57,9 @@ class HolderBook {
   /// Takes what the tracker told on its own. Errors: corrupt (the layer).
   Task<Result<void>> learn(wire::Located located);
 
+  /// The same where no layer is needed; nothing is taken where one is.
+  void note(wire::Located located);
+
   /// Asks the tracker for the content; many questions travel together. Errors: those of the
   /// tracker; corrupt (the layer it sent).
   Task<Result<void>> ask(std::shared_ptr<ContentEntry> entry, Deadline deadline);
@@ -73,6 +76,7 @@ class HolderBook {
   Task<void> work();
   Task<void> answer(std::shared_ptr<ContentEntry> entry, std::optional<wire::Located> located);
   Task<Result<void>> take(std::shared_ptr<ContentEntry> entry, wire::Located located);
+  void take_claims(ContentEntry& entry, std::vector<wire::Holder> holders);
   void purge();
 
   Executor executor_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -63,6 +64,7 @@ struct MountEnvironment {
   wire::TrackerClient& tracker;
   cache::BlobStore& store;
   cache::BlobSource& source;
+  std::function<void(wire::Located)> on_located;  ///< see fs::Environment
 };
 
 /// Clears a mount that a dead daemon left behind, and mounts. Errors: each with a sentence that

@@ -58,8 +58,9 @@ Task<Result<std::unique_ptr<Mount>>> mount_swarm(MountEnvironment environment,
   options.read_budget = settings.read_budget;
   options.workers = settings.workers;
   options.guardian = {"/proc/self/exe", "guard"};
-  const fs::Environment place{environment.loop,    environment.timer, environment.pool,
-                              environment.tracker, environment.store, environment.source};
+  const fs::Environment place{environment.loop,      environment.timer, environment.pool,
+                              environment.tracker,   environment.store, environment.source,
+                              environment.on_located};
   auto files = co_await fs::FileSystem::mount(place, std::move(options));
   if (!files) co_return pass(files);
   std::unique_ptr<Mount> mount = std::make_unique<FuseMount>(

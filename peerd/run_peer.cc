@@ -96,9 +96,15 @@ Task<bool> mount(Process& process) {
     }
     co_return true;
   }
-  const MountEnvironment place{process.loop,   *process.timer,
-                               *process.pool,  process.daemon->tracker(),
-                               *process.store, process.daemon->fetcher()};
+  const MountEnvironment place{process.loop,
+                               *process.timer,
+                               *process.pool,
+                               process.daemon->tracker(),
+                               *process.store,
+                               process.daemon->fetcher(),
+                               [&fetcher = process.daemon->fetcher()](wire::Located located) {
+                                 fetcher.note(std::move(located));
+                               }};
   MountSettings wanted;
   wanted.mount_point = settings.mount_point;
   wanted.swarm_name = settings.swarm_name;

@@ -34,13 +34,21 @@ std::vector<wire::InodeRecord> describe(State& state, SessionId session, const A
   for (const InodeRow& row : applied.records) {
     bool is_watched = false;
     if (records.empty() && applied.home) {
-      is_watched = state.watches.watches(session, applied.home);
+      is_watched = state.watches.keeps_news(session, applied.home);
     } else if (!row.is_directory()) {
       is_watched = watch_some_directory(state, session, row);
     }
     records.push_back(make_record(state, session, row, is_watched));
   }
   return records;
+}
+
+/// The author of a journal knows what it has made. Files it knows by their directories, which it
+/// watches; attributes of directories one by one.
+void note_known(State& state, SessionId session, const Applied& applied) {
+  for (const InodeRow& row : applied.records) {
+    if (row.is_directory()) (void)state.watches.hold_attributes(session, row.inode);
+  }
 }
 
 /// The delegation that comes with an inode, and the directory's if its author would like it.
@@ -58,7 +66,10 @@ InodeId grant_with(State& state, SessionId session, const wire::Operation& opera
   }
   if (!operation.wants_directory) return granted;
   const InodeId directory = directory_of(operation.change);
-  return directory && grant_if_alone(state, session, directory) ? directory : granted;
+  if (!directory) return granted;
+  if (grant_if_alone(state, session, directory)) return directory;
+  ask_watchers(state, session, directory);
+  return granted;
 }
 
 wire::OperationReply finish_change(State& state, Work& work, const wire::Operation& operation,
@@ -70,12 +81,17 @@ wire::OperationReply finish_change(State& state, Work& work, const wire::Operati
   for (const InodeId inode : applied.removed) {
     drop_delegation(state, inode);
     state.watches.forget_directory(inode);
+    state.contests.forget(inode);
   }
   if (applied.released) drop_delegation(state, *applied.released);
   for (const InodeId directory : applied.watch) state.watches.watch(work.session, directory);
   wire::OperationReply reply;
   reply.granted = grant_with(state, work.session, operation, applied);
-  reply.records = describe(state, work.session, applied);
+  if (operation.journal == 0) {
+    reply.records = describe(state, work.session, applied);
+  } else if (!operation.detached) {
+    note_known(state, work.session, applied);
+  }
   return reply;
 }
 

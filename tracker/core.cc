@@ -122,6 +122,7 @@ std::vector<Output> Core::run(std::vector<Input> inputs, Moment now, bool tick) 
     settle();
   }
   if (tick) check_leases(state_);
+  if (tick) ask_by_time(state_);
   check_grace(state_);
   check_lock_grace(state_);
   settle();

@@ -100,6 +100,13 @@ void hand_over(State& state, const std::vector<Move>& moves);
 /// Gives the session the directory's delegation when nobody else has to do with it. False: not.
 bool grant_if_alone(State& state, SessionId session, InodeId directory);
 bool has_room_for_directory(const State& state, SessionId session);
+/// The session would like a directory that others watch: they are asked whether they still need it,
+/// if there are few and it is time. A later wish is then granted.
+void ask_watchers(State& state, SessionId session, InodeId directory);
+/// Asks those who are to be asked and may be by now.
+void ask_by_time(State& state);
+/// A watcher needs these no longer. No-op for those of which that is not true any more.
+void on_watcher_left(State& state, SessionId watcher, const std::vector<InodeId>& directories);
 
 // ---- journals (journal.cc)
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 
 #include "tracker/handlers.h"
@@ -152,15 +153,22 @@ EventId send_event(State& state, Session& session,
 
 namespace {
 
-/// The answer to a question that no change waits for: see assume_open() in change_requests.cc.
-void close_unopened(State& state, const Session& session, const wire::Invalidate& asked,
-                    const wire::InvalidateReply& reply) {
+/// The answer to questions that no change waits for: see assume_open() in change_requests.cc, and
+/// ask_watchers().
+void take_answers(State& state, const Session& session, const wire::Invalidate& asked,
+                  const wire::InvalidateReply& reply) {
+  const std::set<InodeId> open(reply.still_open.begin(), reply.still_open.end());
+  std::vector<InodeId> left;
   for (const wire::Stale& stale : asked.stale) {
-    const auto& open = reply.still_open;
-    if (std::find(open.begin(), open.end(), stale.inode) != open.end()) continue;
+    if (open.contains(stale.inode)) continue;
+    if (stale.whole) {
+      left.push_back(stale.inode);
+      continue;
+    }
     state.store.remove_orphan(stale.inode, session.id);
     remove_if_forgotten(state, stale.inode);
   }
+  if (!left.empty()) on_watcher_left(state, session.id, left);
 }
 
 }  // namespace
@@ -181,7 +189,7 @@ void on_invalidated(State& state, Session& session, EventId id, const OpenEvent&
                     const wire::InvalidateReply& reply) {
   const auto& message = std::get<wire::Invalidate>(event.message);
   if (!event.work) {
-    close_unopened(state, session, message, reply);
+    take_answers(state, session, message, reply);
     return;
   }
   for (const wire::Stale& stale : message.stale) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "tracker/handlers.h"
+#include "tracker/locate.h"
 #include "wire/codec.h"
 
 namespace shoal::tracker {
@@ -69,6 +70,19 @@ bool step_lookup(State& state, Work& work, ReadWork& read, const wire::Lookup& r
   return answer(state, work, std::move(reply));
 }
 
+/// Who has a small file's bytes, for a session whose peer has not.
+std::vector<wire::Holder> told_holders(State& state, SessionId session, const InodeRow& row) {
+  if (!row.content || row.content_ref.id.size > row.content_ref.chunk_bytes) return {};
+  const auto content = state.store.content(row.content);
+  const Session* asker = state.sessions.find(session);
+  if (!content || asker == nullptr || state.census.contains(content->holders, asker->peer)) {
+    return {};
+  }
+  std::vector<wire::Holder> holders = holders_of(state, *content);
+  if (holders.size() > wire::kMaxToldHolders) return {};
+  return holders;
+}
+
 /// A change of the inode's bytes that has still to be applied, or the end of its last name, and
 /// whether this session has yet to answer its Invalidate.
 struct PendingData {
@@ -132,6 +146,7 @@ bool step_get_inode(State& state, Work& work, ReadWork& read, const wire::GetIno
     }
   }
   reply.record = make_record(state, work.session, *row, watched);
+  reply.holders = told_holders(state, work.session, *row);
   return answer(state, work, std::move(reply));
 }
 

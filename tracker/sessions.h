@@ -43,6 +43,10 @@ struct Session {
   /// Operations under way and the work that does each; and who waits for its answer as well.
   std::map<Sequence, WorkId> running;
   std::multimap<Sequence, WorkId> awaited;
+  /// Directories that somebody would like to have, and about which it is yet to be asked; when it
+  /// may be asked next.
+  std::set<InodeId> wished;
+  SteadyTime ask_from = SteadyTime::min();
 };
 
 /// Sessions by id and by connection. Pure. Owner: the core.

@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "tracker/census.h"
+#include "tracker/contests.h"
 #include "tracker/delegations.h"
 #include "tracker/inputs.h"
 #include "tracker/locks.h"
@@ -64,6 +65,7 @@ struct State {
   Sessions sessions;
   Watches watches;
   Delegations delegations;
+  Contests contests;
   Locks locks;
   Census census;
   Works works;

@@ -69,14 +69,24 @@ bool Watches::is_alone(SessionId session, InodeId directory) const {
          std::ranges::none_of(attributes_.sessions(directory), is_other);
 }
 
+bool Watches::leave(SessionId session, InodeId directory) {
+  if (asked_.erase({session, directory}) == 0) return false;
+  names_.remove(session, directory);
+  attributes_.remove(session, directory);
+  return true;
+}
+
 void Watches::forget_directory(InodeId directory) {
   names_.remove_directory(directory);
   attributes_.remove_directory(directory);
+  std::erase_if(asked_, [directory](const auto& asked) { return asked.second == directory; });
 }
 
 void Watches::forget_session(SessionId session) {
   names_.remove_session(session);
   attributes_.remove_session(session);
+  asked_.erase(asked_.lower_bound({session, InodeId()}),
+               asked_.lower_bound({SessionId(session.value() + 1), InodeId()}));
 }
 
 bool Watches::anyone_but(SessionId session) const {

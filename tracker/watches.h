@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/strong_id.h"
@@ -47,22 +49,33 @@ class Watches {
 
   /// The session is told of changes of names in the directory and of files linked there.
   /// False: it has too many watches; nothing it is told may be cacheable.
-  bool watch(SessionId session, InodeId directory) { return names_.add(session, directory); }
+  bool watch(SessionId session, InodeId directory) {
+    note_news(session, directory);
+    return names_.add(session, directory);
+  }
   /// As above, beyond any limit: where leaving the session out would be wrong.
   void watch_unlimited(SessionId session, InodeId directory) {
+    note_news(session, directory);
     names_.add_unlimited(session, directory);
   }
   bool watches(SessionId session, InodeId directory) const {
     return names_.has(session, directory);
+  }
+  /// The same, when the session is about to be told something that it may keep if it does.
+  bool keeps_news(SessionId session, InodeId directory) {
+    note_news(session, directory);
+    return watches(session, directory);
   }
   std::span<const SessionId> watchers(InodeId directory) const {
     return names_.sessions(directory);
   }
   /// The same for the attributes and xattrs of the directory itself.
   bool hold_attributes(SessionId session, InodeId directory) {
+    note_news(session, directory);
     return attributes_.add(session, directory);
   }
   void hold_attributes_unlimited(SessionId session, InodeId directory) {
+    note_news(session, directory);
     attributes_.add_unlimited(session, directory);
   }
   void drop_attributes(SessionId session, InodeId directory) {
@@ -72,6 +85,12 @@ class Watches {
     return attributes_.sessions(directory);
   }
 
+  /// The session is asked whether it still needs the directory.
+  void ask(SessionId session, InodeId directory) { asked_.emplace(session, directory); }
+  /// It has said that it has forgotten all of it. False: it was told something since it was asked,
+  /// which it may keep, and so goes on watching.
+  bool leave(SessionId session, InodeId directory);
+
   /// Whether nobody else caches names, files or attributes of the directory.
   bool is_alone(SessionId session, InodeId directory) const;
   void forget_directory(InodeId directory);
@@ -80,8 +99,13 @@ class Watches {
   bool anyone_but(SessionId session) const;
 
  private:
+  void note_news(SessionId session, InodeId directory) {
+    if (!asked_.empty()) asked_.erase({session, directory});
+  }
+
   Subscriptions names_;
   Subscriptions attributes_;
+  std::set<std::pair<SessionId, InodeId>> asked_;  ///< and told nothing since
 };
 
 }  // namespace shoal::tracker

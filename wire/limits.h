@@ -27,12 +27,15 @@ inline constexpr std::size_t kMaxXattrsPerInode = 1024;
 inline constexpr std::size_t kMaxXattrBytesPerInode = 1024 * 1024;
 /// ext4's limit; a link count fits 32 bits everywhere.
 inline constexpr std::uint32_t kMaxLinks = 65000;
-/// Operations in one Mutate message: a batch stays far below kMaxBodyBytes.
-inline constexpr std::size_t kMaxOperations = 1024;
+/// Operations in one Mutate message: a batch stays below kMaxBodyBytes, and the tracker, which
+/// works it off in one go, is free again for others within some tens of milliseconds.
+inline constexpr std::size_t kMaxOperations = 4096;
 /// Entries in one page of a directory.
 inline constexpr std::uint32_t kMaxDirectoryPage = 2048;
 /// Piece layer entries: chunk sizes grow so that honest files stay below (see chunk_bytes_for).
 inline constexpr std::size_t kMaxLayerEntries = 65536;
+/// Holders that travel with an inode's record; a content with more of them is asked for by Locate.
+inline constexpr std::size_t kMaxToldHolders = 8;
 /// Elements of any other list in a message.
 inline constexpr std::size_t kMaxListEntries = 65536;
 /// Requests of one connection that wait for an answer; more are refused with busy.

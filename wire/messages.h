@@ -168,10 +168,12 @@ struct Lookup {
 
 struct GetInodeReply {
   InodeRecord record;
+  /// for_data, and a content of at most a chunk with at most kMaxToldHolders holders: all of them.
+  std::vector<Holder> holders;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(record);
+    archive(record, holders);
   }
 };
 
@@ -515,15 +517,18 @@ struct Stale {
   bool data = false;  ///< the bytes: drop the page cache
   bool xattrs = false;
   bool orphaned = false;  ///< the last name goes away: say in the reply whether it is open here
+  /// Of a directory: nothing is about to change, but somebody would like to have it. Forget it with
+  /// all names and files in it and watch it no longer, or say in the reply that it is in use here.
+  bool whole = false;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(inode, name, attributes, data, xattrs, orphaned);
+    archive(inode, name, attributes, data, xattrs, orphaned, whole);
   }
 };
 
 struct InvalidateReply {
-  std::vector<InodeId> still_open;  ///< of the orphaned ones
+  std::vector<InodeId> still_open;  ///< of the orphaned ones; of those asked for as a whole: in use
 
   template <class Archive>
   void serialize(Archive& archive) {

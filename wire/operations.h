@@ -150,13 +150,15 @@ struct Publish {
   ContentRef content;
   std::vector<Digest> layer;  ///< when larger than a chunk
   std::uint64_t allocated_bytes = 0;
-  std::optional<std::int64_t> mtime;  ///< unset: the file's times were set explicitly since
+  std::optional<std::int64_t> mtime;  ///< unset: stays as it is
+  std::optional<std::int64_t> atime;  ///< the same
   bool release = false;               ///< gives the delegation back
   bool drop_privileges = false;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(inode, version, content, layer, allocated_bytes, mtime, release, drop_privileges);
+    archive(inode, version, content, layer, allocated_bytes, mtime, atime, release,
+            drop_privileges);
   }
 };
 
@@ -206,9 +208,9 @@ struct Operation {
   }
 };
 
-/// What came of one operation. When ok, records holds the inode concerned first, then every other
-/// inode whose attributes changed and that still exists (parents, a replaced file with other
-/// links).
+/// What came of one operation. When ok and not of a journal, whose peer knows them, records holds
+/// the inode concerned first, then every other inode whose attributes changed and that still exists
+/// (parents, a replaced file with other links).
 struct OperationReply {
   std::optional<Errc> error;
   std::string context;

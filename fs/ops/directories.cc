@@ -152,6 +152,7 @@ void opendir(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
   Core& core = core_of(request);
   Reply reply(core, request);
   const InodeId id(inode);
+  core.table.directory_used(id, core.clock().steady());
   auto* box = new DirectoryBox(std::make_shared<OpenDirectory>(id, core.table.parent(id)));
   OpenOut out;
   out.handle = reinterpret_cast<std::uintptr_t>(box);

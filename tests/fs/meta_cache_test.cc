@@ -201,5 +201,58 @@ TEST_F(MetaCacheTest, forgets_the_least_used_when_it_is_full) {
   EXPECT_EQ(small.find_record(InodeId(11)), nullptr);
 }
 
+TEST_F(MetaCacheTest, a_directory_is_forgotten_with_the_files_that_may_be_in_it) {
+  constexpr InodeId kElsewhere{8};
+  constexpr InodeId kNowhere{9};
+  constexpr InodeId kSub{10};
+  constexpr InodeId kOther{2};
+  for (const InodeId inode : {kFile, kElsewhere, kNowhere}) put(record_of(inode));
+  for (const InodeId inode : {kDirectory, kSub, kOther}) {
+    wire::InodeRecord directory = record_of(inode);
+    directory.attributes.kind = wire::FileKind::directory;
+    put(directory);
+  }
+  put_name("file", kFile);
+  put_name("sub", kSub);
+  const auto ticket = cache_.begin();
+  cache_.put_name(ticket, {kOther, "elsewhere"}, kElsewhere, wire::FileKind::regular);
+  EXPECT_TRUE(cache_.may_be_in(kFile, {kDirectory}));
+  EXPECT_TRUE(cache_.may_be_in(kNowhere, {kDirectory}));
+  EXPECT_FALSE(cache_.may_be_in(kElsewhere, {kDirectory}));
+  cache_.forget_directories({kDirectory});
+  for (const InodeId inode : {kFile, kNowhere, kDirectory}) {
+    EXPECT_EQ(cache_.find_record(inode), nullptr) << inode.value();
+  }
+  for (const InodeId inode : {kElsewhere, kSub, kOther}) {
+    EXPECT_NE(cache_.find_record(inode), nullptr) << inode.value();
+  }
+  EXPECT_FALSE(cache_.find_name(kDirectory, "file"));
+  EXPECT_TRUE(cache_.find_name(kOther, "elsewhere"));
+  // What was under way meanwhile is used once.
+  EXPECT_FALSE(cache_.put_record(ticket, record_of(kFile)));
+  cache_.put_name(ticket, {kDirectory, "file"}, kFile, wire::FileKind::regular);
+  EXPECT_FALSE(cache_.find_name(kDirectory, "file"));
+  cache_.end(ticket);
+}
+
+TEST_F(MetaCacheTest, directories_with_unsent_changes_or_files_in_use_are_not_unused) {
+  constexpr InodeId kOther{2};
+  const std::set<InodeId> both{kDirectory, kOther};
+  put(record_of(kFile));
+  put_name("file", kFile);
+  EXPECT_EQ(cache_.unused(both, {}), both);
+  for (const Touches& touches :
+       {Touches{{{kDirectory, "x"}}, {}}, Touches{{}, {kFile}}, Touches{{}, {kDirectory}}}) {
+    put(record_of(kDirectory));
+    cache_.pin(touches);
+    EXPECT_FALSE(cache_.unused(both, {}).contains(kDirectory));
+    cache_.unpin(touches);
+  }
+  const InodeId used[] = {kFile};
+  EXPECT_EQ(cache_.unused(both, used), std::set<InodeId>{kOther});
+  const InodeId unknown[] = {InodeId(99)};
+  EXPECT_TRUE(cache_.unused(both, unknown).empty()) << "it may be anywhere";
+}
+
 }  // namespace
 }  // namespace shoal::fs

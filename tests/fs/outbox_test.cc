@@ -166,7 +166,7 @@ TEST_F(OutboxTest, operations_travel_together_in_order_when_the_first_is_old_eno
   start();
   EXPECT_TRUE(outbox_->is_empty());
   add("a");
-  advance(150ms);
+  advance(Outbox::kBatchDelay - 50ms);
   add("b");
   advance(49ms);
   EXPECT_EQ(port_.log, "");
@@ -183,7 +183,7 @@ TEST_F(OutboxTest, one_batch_is_on_its_way_at_a_time) {
   start();
   port_.gate.reset();
   add("a");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   add("b");
   add("c");
   advance(10s);
@@ -204,7 +204,7 @@ TEST_F(OutboxTest, a_full_batch_goes_at_once_and_is_never_too_long) {
   test::run_ready(loop_);
   EXPECT_EQ(port_.batches, 1u);
   EXPECT_EQ(longest, wire::kMaxOperations);
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   EXPECT_EQ(port_.batches, 2u);
   EXPECT_TRUE(outbox_->is_empty());
 }
@@ -215,7 +215,7 @@ TEST_F(OutboxTest, large_operations_make_small_batches) {
   for (int i = 0; i < 4; ++i) add(publish(entries), "p");
   test::run_ready(loop_);
   EXPECT_EQ(port_.log, "1:publish 2:publish") << "three are too many, one is not full";
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   EXPECT_EQ(port_.log, "1:publish 2:publish | 3:publish 4:publish");
 }
 
@@ -224,13 +224,13 @@ TEST_F(OutboxTest, an_operation_above_the_bound_of_a_batch_travels_alone) {
   add("a");
   add(publish(2 * Outbox::kBatchBytes / Digest::kBytes), "p");
   add("b");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   EXPECT_EQ(port_.log, "1:a | 2:publish | 3:b");
 }
 
 TEST_F(OutboxTest, adding_wakes_the_loop_twice_a_batch_at_most) {
   start();
-  for (int i = 0; i < 5000; ++i) add("a");
+  for (std::size_t i = 0; i < 4 * wire::kMaxOperations + 900; ++i) add("a");
   std::size_t handlers = 0;
   while (loop_.poll_one() != 0) ++handlers;
   EXPECT_LT(handlers, 200u);
@@ -253,7 +253,7 @@ TEST_F(OutboxTest, a_flush_sends_at_once_and_waits_for_what_was_there) {
   test::run_ready(loop_);
   EXPECT_EQ(second, "ok");
   EXPECT_EQ(port_.log, "1:a") << "what came later waits as ever";
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   EXPECT_EQ(port_.log, "1:a | 2:b");
 }
 
@@ -261,7 +261,7 @@ TEST_F(OutboxTest, a_flush_during_a_batch_also_hurries_what_waits_behind_it) {
   start();
   port_.gate.reset();
   add("a");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   add("b");
   std::string outcome;
   flush(&outcome);
@@ -290,7 +290,7 @@ TEST_F(OutboxTest, what_the_tracker_could_not_take_is_tried_until_it_can) {
   port_.answers.push_back(fail(Errc::timed_out, "late"));
   port_.answers.push_back(fail(Errc::no_space, "its disk is full"));
   add("a");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   add("b");
   EXPECT_EQ(done_, "");
   for (int i = 0; i < 10; ++i) advance(100ms);
@@ -309,7 +309,7 @@ TEST_F(OutboxTest, a_refused_operation_is_told_and_the_others_go_on) {
   add("b");
   add("c");
   add(publish(), "p");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   EXPECT_EQ(done_, "a=ok b=not_found c=ok p=conflict ");
   EXPECT_EQ(refused_, "2:b->not_found 3:c->c.conflict ") << "a publish is its owner's";
   EXPECT_TRUE(outbox_->is_empty());
@@ -322,7 +322,7 @@ TEST_F(OutboxTest, after_the_session_ended_operations_are_sent_again_detached) {
   add("a");
   add(publish(), "p");
   add("b");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   add("c");
   add(publish(), "q");
   port_.generation = 2;
@@ -339,7 +339,7 @@ TEST_F(OutboxTest, an_ended_session_is_remembered_before_the_next_one_is_open) {
   start();
   port_.answers.push_back(fail(Errc::stale, "the session ended"));
   add("a");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   advance(100ms);
   EXPECT_EQ(port_.log, "1:a | 1:a!");
 }
@@ -363,8 +363,8 @@ TEST_F(OutboxTest, a_publish_may_be_made_anew_when_it_is_told_that_it_was_lost) 
   };
   ASSERT_TRUE(outbox_->add(publish(), again).has_value());
   port_.generation = 2;
-  advance(200ms);
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
+  advance(Outbox::kBatchDelay);
   EXPECT_EQ(port_.log, "2:publish");
   EXPECT_EQ(done_, "again=ok ");
 }
@@ -377,7 +377,7 @@ TEST_F(OutboxTest, one_operation_that_spoils_its_message_is_found_and_refused) {
   add("a");
   add("b");
   add("c");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   add("d");
   add("e");
   for (int i = 0; i < 10; ++i) advance(100ms);
@@ -391,7 +391,7 @@ TEST_F(OutboxTest, stopping_leaves_the_rest_in_the_journal_for_the_next_start) {
   start(folder / "journal");
   port_.gate.reset();
   add("a");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   add("b");
   add(publish(), "p");
   std::string outcome;
@@ -407,7 +407,7 @@ TEST_F(OutboxTest, stopping_leaves_the_rest_in_the_journal_for_the_next_start) {
   start(folder / "journal");
   EXPECT_EQ(port_.log, "1:a! 2:b!");
   add("c");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   EXPECT_EQ(port_.log, "1:a! 2:b! | 3:c");
   stop();
 
@@ -415,7 +415,7 @@ TEST_F(OutboxTest, stopping_leaves_the_rest_in_the_journal_for_the_next_start) {
   port_.applied = 3;
   start(folder / "journal");
   add("d");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   EXPECT_EQ(port_.log, "4:d");
 }
 
@@ -424,7 +424,7 @@ TEST_F(OutboxTest, a_restart_does_not_send_again_what_the_tracker_has) {
   start(folder / "journal");
   port_.gate.reset();
   for (const char* name : {"a", "b", "c"}) add(name);
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   stop();
 
   port_.gate.set();
@@ -456,7 +456,7 @@ TEST_F(OutboxTest, numbers_begin_behind_those_that_the_tracker_knows) {
   start();
   EXPECT_TRUE(outbox_->is_empty());
   add("a");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   EXPECT_EQ(port_.log, "42:a");
 }
 
@@ -470,7 +470,7 @@ TEST_F(OutboxTest, an_operation_that_the_journal_cannot_take_has_not_happened) {
   EXPECT_EQ(added.error().code(), Errc::too_large);
   EXPECT_TRUE(outbox_->is_empty());
   add("a");
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   EXPECT_EQ(port_.log, "1:a");
 }
 
@@ -485,7 +485,7 @@ TEST_F(OutboxTest, it_is_busy_when_too_much_waits) {
   EXPECT_EQ(added.error().code(), Errc::busy);
   EXPECT_LE((count - 1) * entries * Digest::kBytes, Outbox::kMaxUnsentBytes);
   port_.gate.set();
-  advance(200ms);
+  advance(Outbox::kBatchDelay);
   EXPECT_TRUE(outbox_->is_empty());
   EXPECT_TRUE(outbox_->add(publish(entries)).has_value());
 }

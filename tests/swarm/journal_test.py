@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import time
 import unittest
 
 from lab import Lab, seed, wait_for
@@ -27,19 +28,27 @@ def word_for(data):
 
 
 def tree(folder):
-    """Every path below folder, with a word for the bytes of files; None for directories."""
+    """Every path below folder, with a word for the bytes of files; None for directories and links."""
     found = {}
     for place, directories, files in os.walk(folder):
         relative = os.path.relpath(place, folder)
         for name in directories:
             found[os.path.normpath(os.path.join(relative, name))] = None
         for name in files:
-            found[os.path.normpath(os.path.join(relative, name))] = word_for(read(os.path.join(place, name)))
+            path = os.path.join(place, name)
+            word = None if os.path.islink(path) else word_for(read(path))
+            found[os.path.normpath(os.path.join(relative, name))] = word
     return found
 
 
 def pid_of(lab, name):
     return next(p["pid"] for p in lab.status()["peers"] if p["name"] == name)
+
+
+def journaled(lab, peer):
+    """Changes that a peer has made by itself so far."""
+    status = json.loads(lab.shoal("status", "--json", "--dir", f"{lab.dir}/peer{peer}", check=False).stdout)
+    return status["peer"]["metrics"].get("shoal_journal_operations_total", 0)
 
 
 def change_at_random(rng, folder, expected, prefix, steps):
@@ -116,6 +125,51 @@ class JournalTest(unittest.TestCase):
             listed = json.loads(lab.shoal("conflicts", "--json", "--dir", lab.dir).stdout)
             self.assertEqual([(one["path"], one["peer"]) for one in listed["conflicts"]],
                              [(f"/shared/{kept}", "peer2")])
+
+    def test_a_directory_that_another_peer_once_looked_into_is_ones_own_again(self):
+        with Lab(peers=2, copies=1) as lab:
+            ours, theirs = f"{lab.mnt(1)}/d", f"{lab.mnt(2)}/d"
+            os.mkdir(ours)
+            write(f"{ours}/file", b"old")
+            self.assertEqual(read(f"{theirs}/file"), b"old")  # its pages stay in peer 2's kernel
+            self.assertFalse(os.path.exists(f"{theirs}/made"))
+            self.assertEqual(os.listdir(theirs), ["file"])
+            number = 0
+
+            def is_local():
+                nonlocal number
+                number += 1
+                before = journaled(lab, 1)
+                os.symlink("nowhere", f"{ours}/new{number}")
+                return journaled(lab, 1) > before
+
+            self.assertFalse(is_local(), "peer 2 has just looked")
+            wait_for(is_local, "the directory to be delegated again")
+            # What peer 2 had is gone from its caches, the kernel's too.
+            write(f"{ours}/file", b"new bytes")
+            write(f"{ours}/made", b"made")
+            os.unlink(f"{ours}/new1")
+            self.assertEqual(os.stat(f"{theirs}/file").st_size, 9)
+            self.assertEqual(read(f"{theirs}/file"), b"new bytes")
+            self.assertEqual(read(f"{theirs}/made"), b"made")
+            self.assertEqual(tree(theirs), tree(ours))
+
+    def test_a_file_that_is_open_elsewhere_keeps_its_directory_shared(self):
+        with Lab(peers=2, copies=1) as lab:
+            ours, theirs = f"{lab.mnt(1)}/d", f"{lab.mnt(2)}/d"
+            os.mkdir(ours)
+            write(f"{ours}/file", b"0000")
+            with open(f"{theirs}/file", "rb", buffering=0) as reader:
+                end = time.monotonic() + 15  # longer than an idle directory is kept
+                number = 0
+                while time.monotonic() < end:
+                    number += 1
+                    data = b"%04d" % number
+                    write(f"{ours}/file", data)
+                    write(f"{ours}/other{number}", b"")
+                    reader.seek(0)
+                    self.assertEqual(reader.read(), data)
+                    os.unlink(f"{ours}/other{number}")
 
 
 if __name__ == "__main__":

@@ -350,6 +350,147 @@ TEST_F(Directories, a_failed_commit_takes_a_grant_back) {
   EXPECT_EQ(rig.core().state().delegations.directories_of(a.session.session), 0U);
 }
 
+// ---- directories that others have looked into
+
+class WatchedDirectories : public Directories {
+ protected:
+  WatchedDirectories() {
+    b.on_whole = [this](InodeId directory) {
+      asked.push_back(directory);
+      return lets_go;
+    };
+  }
+  /// a changes something in it, and would like to have it. True: it has it now.
+  bool wish() {
+    auto reply = a.operate(a.wanting(a.creation(d, fmt::format("wish{}", ++wishes))));
+    EXPECT_TRUE(reply && !reply->error);
+    return reply && reply->granted == d;
+  }
+
+  const InodeId d = *a.mkdir(kRootInode, "d");
+  std::vector<InodeId> asked;
+  bool lets_go = true;
+  int wishes = 0;
+};
+
+TEST_F(WatchedDirectories, are_delegated_again_when_the_watcher_needs_them_no_longer) {
+  ASSERT_TRUE(b.lookup(d, "none"));
+  ASSERT_TRUE(b.lookup(kRootInode, "d"));
+  EXPECT_FALSE(wish());
+  EXPECT_EQ(asked, std::vector<InodeId>{d});
+  EXPECT_FALSE(rig.core().state().watches.watches(b.session.session, d));
+  EXPECT_TRUE(wish());
+  EXPECT_EQ(holder(d), a.session.session);
+  // Whoever let go is told nothing of it, until it looks again.
+  b.dropped.clear();
+  ASSERT_TRUE(a.create(d, "untold"));
+  EXPECT_TRUE(b.dropped.empty());
+  EXPECT_TRUE(b.lookup(d, "untold")->record);
+  EXPECT_TRUE(is_recalled(d, true));
+  ASSERT_TRUE(a.create(d, "told"));
+  EXPECT_FALSE(b.dropped.empty());
+}
+
+TEST_F(WatchedDirectories, stay_shared_while_the_watcher_needs_them) {
+  lets_go = false;
+  ASSERT_TRUE(b.lookup(d, "none"));
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(wish());
+  EXPECT_EQ(asked.size(), 1U) << "it is not asked with every change";
+  rig.advance(Contests::kUsedPause);
+  lets_go = true;
+  EXPECT_FALSE(wish());
+  EXPECT_EQ(asked.size(), 2U);
+  EXPECT_TRUE(wish());
+}
+
+TEST_F(WatchedDirectories, are_kept_by_a_watcher_that_was_told_more_while_it_was_asked) {
+  const std::function<void(InodeId file)> news[] = {
+      [&](InodeId) { ASSERT_TRUE(b.lookup(d, "other")); },
+      [&](InodeId file) { ASSERT_TRUE(b.get(file)); },
+      [&](InodeId) { ASSERT_TRUE(b.lookup(kRootInode, "d")); },
+      [&](InodeId) { EXPECT_FALSE(b.names(d).empty()); },
+      [&](InodeId file) { ASSERT_TRUE(b.call(wire::GetXattrs{file})); },
+      [&](InodeId file) { ASSERT_TRUE(b.call(wire::Delegate{file})); },
+      [&](InodeId file) {
+        wire::SetAttributes set;
+        set.inode = file;
+        set.mode = 0600;
+        ASSERT_TRUE(b.change(set));
+      },
+      [&](InodeId) { ASSERT_TRUE(b.create(d, "from-b")); },
+  };
+  const InodeId file = *a.create(d, "file");
+  ASSERT_TRUE(b.lookup(d, "none"));
+  for (std::size_t i = 0; i < std::size(news); ++i) {
+    rig.advance(Contests::kUsedPause);
+    ASSERT_TRUE(b.call(wire::Heartbeat{b.capacity}) && a.call(wire::Heartbeat{a.capacity}));
+    asked.clear();
+    b.answers = false;
+    // Nothing that b has to be asked about before: the name was told to nobody.
+    const Token token = a.send_operations({a.wanting(wire::Unlink{d, fmt::format("no{}", i)})});
+    b.answer_all();
+    ASSERT_TRUE(a.result<wire::Mutate>(token));
+    const Token made = a.send_operations({a.wanting(a.creation(d, fmt::format("n{}", i)))});
+    std::deque<Push> changes;
+    for (int round = 0; round < 3 && !a.result<wire::Mutate>(made); ++round) b.answer_all();
+    ASSERT_TRUE(a.result<wire::Mutate>(made));
+    ASSERT_EQ(b.count_events(), 1U) << i;  // the question, which is about nothing that changes
+    news[i](file);
+    b.answers = true;
+    b.answer_all();
+    EXPECT_EQ(asked, std::vector<InodeId>{d}) << i;
+    EXPECT_TRUE(rig.core().state().watches.watches(b.session.session, d)) << i;
+    EXPECT_FALSE(holder(d)) << i;
+    if (i == 5) ASSERT_TRUE(b.call(wire::ReturnDelegation{file}));
+  }
+}
+
+TEST_F(WatchedDirectories, are_kept_by_a_watcher_that_writes_a_file_in_them) {
+  const InodeId file = *a.create(d, "file");
+  ASSERT_TRUE(b.call(wire::Delegate{file}));
+  EXPECT_FALSE(wish());
+  EXPECT_FALSE(wish());
+  EXPECT_FALSE(asked.empty());
+  EXPECT_TRUE(rig.core().state().watches.watches(b.session.session, d));
+  ASSERT_TRUE(b.call(wire::ReturnDelegation{file}));
+  rig.advance(Contests::kUsedPause);
+  EXPECT_FALSE(wish());
+  EXPECT_TRUE(wish());
+}
+
+TEST_F(WatchedDirectories, that_are_wanted_by_turns_are_left_alone_ever_longer) {
+  int grants = 0;
+  for (int second = 0; second < 300; ++second) {
+    ASSERT_TRUE(b.lookup(d, "none"));
+    if (wish() || wish()) ++grants;
+    rig.advance(std::chrono::seconds(1));
+    ASSERT_TRUE(b.call(wire::Heartbeat{b.capacity}) && a.call(wire::Heartbeat{a.capacity}));
+  }
+  EXPECT_GE(grants, 4);
+  EXPECT_LE(grants, 12);
+}
+
+TEST_F(WatchedDirectories, that_many_watch_are_shared) {
+  for (int i = 0; i < 5; ++i) {
+    TestPeer& other = rig.join(fmt::format("other{}", i));
+    other.on_whole = b.on_whole;
+    ASSERT_TRUE(other.lookup(d, "none"));
+  }
+  EXPECT_FALSE(wish());
+  EXPECT_TRUE(asked.empty());
+}
+
+TEST_F(WatchedDirectories, a_question_to_a_session_that_ends_or_a_directory_that_goes_is_over) {
+  ASSERT_TRUE(b.lookup(d, "none"));
+  b.answers = false;
+  const Token token = a.send_operations({a.wanting(a.creation(d, "x"))});
+  for (int round = 0; round < 3 && !a.result<wire::Mutate>(token); ++round) b.answer_all();
+  ASSERT_EQ(b.count_events(), 1U);
+  ASSERT_TRUE(a.change(wire::Unlink{d, "x"}) || true);
+  b.disconnect(true);
+  EXPECT_TRUE(wish());
+}
+
 TEST_F(Directories, a_writer_takes_the_delegation_of_a_file_in_a_directory_of_its_own) {
   const InodeId d = *a.mkdir_delegated(kRootInode, "d");
   const InodeId file = *a.create(d, "file");

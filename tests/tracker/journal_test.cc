@@ -35,7 +35,7 @@ TEST_F(Journal, an_operation_happens_once_over_sessions_and_restarts) {
   const wire::Operation made = a.journaled(a.creation(d, "x"));
   auto first = a.operate(made);
   ASSERT_TRUE(first && !first->error);
-  EXPECT_EQ(first->records.size(), 2U);
+  EXPECT_TRUE(first->records.empty());  // the peer knows what it has made
   ASSERT_FALSE(a.operate(a.journaled(wire::Unlink{d, "x"}))->error);
   const auto repeat = [&] {
     auto again = a.operate(made);

@@ -24,17 +24,35 @@ using wire::FileKind;
 struct Kept {
   std::map<std::pair<InodeId, std::string>, std::optional<InodeId>> names;
   std::map<InodeId, wire::InodeRecord> records;
+  std::map<InodeId, InodeId> homes;  ///< the directory that a record was last seen in
 
   void take(const wire::InodeRecord& record) {
-    records.erase(record.inode);
+    forget(record.inode);
     if (record.cacheable) records[record.inode] = record;
+  }
+  void take_name(InodeId directory, const std::string& name, InodeId inode) {
+    names[{directory, name}] = inode ? std::optional(inode) : std::nullopt;
+    if (records.contains(inode)) homes[inode] = directory;
+  }
+  void forget(InodeId inode) {
+    records.erase(inode);
+    homes.erase(inode);
+  }
+  /// All of a directory: its names, itself, and files that were seen in it, or nobody knows where.
+  void leave(InodeId directory) {
+    std::erase_if(names, [directory](const auto& name) { return name.first.first == directory; });
+    std::erase_if(records, [&](const auto& item) {
+      if (item.second.attributes.kind == FileKind::directory) return item.first == directory;
+      const auto home = homes.find(item.first);
+      return home == homes.end() || home->second == directory;
+    });
   }
   void drop(std::vector<wire::Stale>& stale) {
     for (const auto& item : stale) {
       if (!item.name.empty()) {
         names.erase({item.inode, item.name});
       } else if (item.attributes) {
-        records.erase(item.inode);
+        forget(item.inode);
       }
     }
     stale.clear();
@@ -61,6 +79,14 @@ class ModelRun {
       player.peer->on_recall = [this, &player](const wire::Recall& recall) {
         return on_recall(player, recall);
       };
+      player.peer->on_whole = [this, &player](InodeId directory) {
+        // What it was told before has to be dropped first, as by any peer that answers in order.
+        player.kept.drop(player.peer->dropped);
+        const bool leaves = player.unsent.empty() && random_.chance(0.7);
+        if (leaves) player.kept.leave(directory);
+        left_ += leaves ? 1 : 0;
+        return leaves;
+      };
     }
     known_.push_back(kRootInode);
   }
@@ -77,12 +103,15 @@ class ModelRun {
       change(player);
     }
     if (random_.chance(0.05)) flush(player);
+    if (random_.chance(0.1)) pass_time();
     for (Player& each : players_) {
       each.kept.drop(each.peer->dropped);
       check_sent(each);
       check(each.kept);
     }
   }
+
+  int left() const { return left_; }
 
   void check_everything() {
     for (Player& player : players_) flush(player);
@@ -154,6 +183,14 @@ class ModelRun {
     }
   }
 
+  /// Long enough for another question about the same directory.
+  void pass_time() {
+    rig_.advance(Contests::kUsedPause);
+    for (Player& player : players_) {
+      EXPECT_TRUE(player.peer->call(wire::Heartbeat{player.peer->capacity}));
+    }
+  }
+
   void begin_anew(Player& player) {
     flush(player);
     player.peer->disconnect(random_.chance(0.5));
@@ -204,10 +241,8 @@ class ModelRun {
     if (found) {
       const InodeId truth = model_.child(parent, name);
       EXPECT_EQ(found->record ? found->record->inode : InodeId(), truth);
-      if (found->cacheable) {
-        player.kept.names[{parent, name}] = truth ? std::optional(truth) : std::nullopt;
-      }
       if (found->record) take(player, *found->record);
+      if (found->cacheable) player.kept.take_name(parent, name, truth);
       if (random_.chance(0.2)) EXPECT_EQ(player.peer->names(parent).size(), in->children.size());
     }
     const InodeId inode = some_inode(player);
@@ -226,16 +261,15 @@ class ModelRun {
 
   void forget(Player& player, InodeId parent, const std::string& name) {
     const InodeId child = model_.child(parent, name);
-    if (child) player.kept.records.erase(child);
-    player.kept.records.erase(parent);
+    if (child) player.kept.forget(child);
+    player.kept.forget(parent);
     player.kept.names.erase({parent, name});
   }
 
   void learn(Player& player, InodeId parent, const std::string& name) {
     const ModelInode* in = model_.find(parent);
     if (in == nullptr || in->kind != FileKind::directory) return;
-    const InodeId child = model_.child(parent, name);
-    player.kept.names[{parent, name}] = child ? std::optional(child) : std::nullopt;
+    player.kept.take_name(parent, name, model_.child(parent, name));
   }
 
   /// What the player knows of an inode that it changed by itself.
@@ -301,7 +335,7 @@ class ModelRun {
       }
       case 2: {
         const wire::Link link{some_inode(player), parent, name};
-        player.kept.records.erase(link.inode);
+        player.kept.forget(link.inode);
         is_changed = perform(player, link, {link.inode, parent}, [&] { return model_.link(link); });
         break;
       }
@@ -341,7 +375,7 @@ class ModelRun {
   }
 
   void change_inode(Player& player, InodeId other) {
-    player.kept.records.erase(other);
+    player.kept.forget(other);
     ModelInode* inode = model_.find(other);
     if (inode != nullptr && inode->kind == FileKind::regular && random_.chance(0.5)) {
       wire::Publish publish;
@@ -388,6 +422,7 @@ class ModelRun {
   Model model_;
   std::vector<Player> players_;
   std::vector<InodeId> known_;
+  int left_ = 0;                             ///< directories that were let go
   std::map<InodeId, const Player*> hidden_;  ///< made by the player, and unsent
 };
 
@@ -398,6 +433,7 @@ void run_models(int runs, bool delegates,
   const std::uint64_t first =
       given != nullptr ? std::strtoull(given, nullptr, 10) : base::system_seed();
   if (given != nullptr) runs = 1;
+  int left = 0;
   for (int run = 0; run < runs; ++run) {
     const std::uint64_t seed = first + static_cast<std::uint64_t>(run);
     SCOPED_TRACE(fmt::format("replay with SHOAL_SEED={}", seed));
@@ -405,7 +441,9 @@ void run_models(int runs, bool delegates,
     for (int i = 0; i < 400 && !testing::Test::HasFailure(); ++i) model.step();
     model.check_everything();
     if (testing::Test::HasFailure()) return;
+    left += model.left();
   }
+  if (delegates && given == nullptr) EXPECT_GT(left, 0) << "nobody was asked to let go";
 }
 
 TEST(names_model, random_operations_agree_with_a_model_of_posix) {

@@ -170,7 +170,8 @@ void TestPeer::answer(const Push& push) {
   if (const auto* invalidate = std::get_if<wire::Invalidate>(&push.message)) {
     wire::InvalidateReply reply;
     for (const auto& stale : invalidate->stale) {
-      if (stale.orphaned && open_files.contains(stale.inode)) {
+      const bool is_needed = stale.whole && !(on_whole && on_whole(stale.inode));
+      if (is_needed || (stale.orphaned && open_files.contains(stale.inode))) {
         reply.still_open.push_back(stale.inode);
       }
     }

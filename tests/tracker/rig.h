@@ -82,7 +82,9 @@ class TestPeer {
   /// What came from the tracker and was not answered: events while `answers` is off, orders always.
   bool answers = true;
   std::deque<Push> inbox;
-  std::set<InodeId> open_files;      ///< told when asked about orphans
+  std::set<InodeId> open_files;  ///< told when asked about orphans
+  /// Asked whether it needs a directory. True: it has forgotten all of it. Without: it is in use.
+  std::function<bool(InodeId)> on_whole;
   std::vector<wire::Stale> dropped;  ///< by all Invalidates
   std::function<std::optional<std::variant<wire::RecallReply, Error>>(const wire::Recall&)>
       on_recall;

@@ -34,6 +34,7 @@ Applied apply_publish(OpContext& context, const wire::Publish& change, bool hold
   inode.version += 1;
   inode.allocated_bytes = change.allocated_bytes;
   if (change.mtime) inode.mtime = *change.mtime;
+  if (change.atime) inode.atime = *change.atime;
   inode.ctime = context.time;
   if (change.drop_privileges) drop_privileges(context.store, inode);
   context.store.update_inode(inode);
