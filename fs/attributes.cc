@@ -89,9 +89,17 @@ Task<void> get_attributes_task(Core* core, Reply reply, InodeId inode) {
 }
 
 bool set_attributes_here(Core& core, Reply& reply, InodeId inode, const AttributeChange& change) {
-  // A file in use may have times of its own, and a publish under way takes them along.
-  if (change.size || is_empty(change) || core.table.find_file(inode)) return false;
-  const auto outcome = core.volume.change_here(operation_now(core, operation_of(inode, change)));
+  if (change.size || is_empty(change)) return false;
+  AttributeChange left = change;
+  if (const std::shared_ptr<OpenFile> file = core.table.find_file(inode)) {
+    // A file in use may have times of its own, and a publish that is under way takes those along
+    // that it has seen.
+    const auto turn = file->serial().try_lock();
+    if (!turn || !core.volume.find_inode(inode)) return false;
+    if (keep_times_here(core, *file, left))
+      return answer_attributes_from_memory(core, reply, inode);
+  }
+  const auto outcome = core.volume.change_here(operation_now(core, operation_of(inode, left)));
   if (!outcome) return false;
   if (!*outcome) {
     fail_for_inode(reply, outcome->error());

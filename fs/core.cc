@@ -21,6 +21,39 @@ std::unique_ptr<Journal> memory_journal() {
 
 }  // namespace
 
+void UnsentPublishes::add(InodeId inode, std::uint64_t version, Told told) {
+  const base::MutexLock lock(mutex_);
+  Unsent& unsent = by_inode_.try_emplace(inode, Unsent{version, 0, nullptr}).first->second;
+  ++unsent.count;
+  unsent.told = std::move(told);
+}
+
+void UnsentPublishes::remove(InodeId inode, bool was_applied) {
+  const base::MutexLock lock(mutex_);
+  const auto found = by_inode_.find(inode);
+  if (found == by_inode_.end()) return;
+  if (was_applied) ++found->second.version;
+  if (--found->second.count == 0) by_inode_.erase(found);
+}
+
+bool UnsentPublishes::contains(InodeId inode) const {
+  const base::MutexLock lock(mutex_);
+  return by_inode_.contains(inode);
+}
+
+UnsentPublishes::Told UnsentPublishes::last_told(InodeId inode) const {
+  const base::MutexLock lock(mutex_);
+  const auto found = by_inode_.find(inode);
+  return found == by_inode_.end() ? nullptr : found->second.told;
+}
+
+std::vector<wire::Reclaim> UnsentPublishes::all() const {
+  std::vector<wire::Reclaim> all;
+  const base::MutexLock lock(mutex_);
+  for (const auto& [inode, unsent] : by_inode_) all.push_back({inode, unsent.version});
+  return all;
+}
+
 Core::Core(Parts parts, MountOptions mount_options, TrackerPort& port,
            std::unique_ptr<Journal> journal)
     : env(parts),

@@ -40,6 +40,31 @@ struct PublishedBlob {
   ContentId content;
 };
 
+/// Files with a Publish in the outbox. Thread: any.
+class UnsentPublishes {
+ public:
+  /// The tracker's word on a Publish, once it is there. Thread: the loop.
+  using Told = std::shared_ptr<std::optional<Result<void>>>;
+
+  /// version: that the tracker has until the Publish arrives.
+  void add(InodeId inode, std::uint64_t version, Told told);
+  /// One of them was answered, or was not put into the outbox after all.
+  void remove(InodeId inode, bool was_applied);
+  bool contains(InodeId inode) const;
+  /// Of the file's last Publish; nullptr when none is unsent.
+  Told last_told(InodeId inode) const;
+  std::vector<wire::Reclaim> all() const;
+
+ private:
+  struct Unsent {
+    std::uint64_t version = 0;  ///< that the tracker has until the first of them arrives
+    std::size_t count = 0;
+    Told told;  ///< of the last
+  };
+  mutable base::Mutex mutex_;
+  std::unordered_map<InodeId, Unsent> by_inode_ GUARDED_BY(mutex_);
+};
+
 /// What all parts of one mount share. Owner: the FileSystem. Requests and tasks keep plain pointers
 /// to it: the workers have been joined and the tasks have ended before it goes.
 struct Core {
@@ -64,14 +89,7 @@ struct Core {
   std::atomic<Duration::rep> store_full_until{0};  ///< steady; see read_aside.h
   std::vector<PublishedBlob> published;            ///< to be noted in the store; the loop's
   bool is_noting_published = false;
-  /// Files with a Publish in the outbox; the loop's.
-  struct UnsentPublish {
-    std::uint64_t version = 0;  ///< that the tracker has until the first of them arrives
-    std::size_t count = 0;
-    std::shared_ptr<std::optional<Result<void>>>
-        told;  ///< the answer to the last, once it is there
-  };
-  std::unordered_map<InodeId, UnsentPublish> unsent_publishes;
+  UnsentPublishes unsent_publishes;
   unsigned kernel_minor = 0;      ///< of the FUSE protocol; set before on_init
   std::function<void()> on_init;  ///< called by a worker when the kernel has said hello
 

@@ -275,7 +275,7 @@ std::vector<wire::Reclaim> reclaims(const Core& core) {
       all.push_back({file->inode(), state.version});
     }
   }
-  for (const auto& [inode, unsent] : core.unsent_publishes) all.push_back({inode, unsent.version});
+  for (const wire::Reclaim& unsent : core.unsent_publishes.all()) all.push_back(unsent);
   for (const InodeId directory : core.volume.delegated_directories()) {
     all.push_back({directory, 0});
   }

@@ -46,6 +46,15 @@ void close_handle(Core& core, std::shared_ptr<FileHandle> handle) {
   core.launch(after_close(&core, file, closed));
 }
 
+void close_handle_here(Core& core, std::shared_ptr<FileHandle> handle) {
+  std::shared_ptr<OpenFile> file = handle->file();
+  const InodeTable::Closed closed = core.table.remove_open(file->inode(), handle->is_writable());
+  handle.reset();
+  if (!closed.was_last && !closed.was_last_writer) return;
+  if (settle_closed(core, file, closed)) return;
+  core.launch(after_close(&core, file, closed));
+}
+
 InodeHold::~InodeHold() {
   if (!core_.table.end_hold(inode_)) return;
   core_.launch(after_close(&core_, core_.file_for(inode_), {true, false, true}));

@@ -17,6 +17,8 @@ std::shared_ptr<FileHandle>& handle_of(std::uint64_t number);
 std::shared_ptr<FileHandle> take_handle(std::uint64_t number);
 /// The end of a handle, by RELEASE or because it never reached the kernel. Thread: any.
 void close_handle(Core& core, std::shared_ptr<FileHandle> handle);
+/// The same, and what a close brings with it at once where that needs no wait. Thread: a worker.
+void close_handle_here(Core& core, std::shared_ptr<FileHandle> handle);
 
 /// Keeps an inode as if it were open. Thread: the loop.
 class [[nodiscard]] InodeHold {

@@ -207,7 +207,7 @@ Task<bool> create_new(Core* core, Reply* reply, const NewInode* made, int flags,
   const std::uint64_t generation = core->tracker.session_generation();
   auto record = co_await create_inode(core, *made, *inode, true, deadline);
   if (!record) {
-    guard = base::AsyncMutex::Guard();
+    guard = Turn::Guard();
     close_handle(*core, std::move(handle));
     if (record.error().code() == Errc::exists && (flags & O_EXCL) == 0) co_return false;
     fail_in_directory(record.error(), *reply);
@@ -221,7 +221,7 @@ Task<bool> create_new(Core* core, Reply* reply, const NewInode* made, int flags,
     state.generation = generation;
   });
   if (made->name.empty()) core->table.set_orphan(*inode);
-  guard = base::AsyncMutex::Guard();
+  guard = Turn::Guard();
   const OpenOut out = open_out(std::move(handle));
   if (!answer_created(*core, *reply, made->directory, made->name, *record, out)) {
     close_handle(*core, take_handle(out.handle));

@@ -71,13 +71,16 @@ void OpenFile::wake_if_drained(bool drained) {
 
 Task<void> OpenFile::wait_until_free() {
   for (;;) {
-    bool is_free = false;
     {
       const base::MutexLock lock(mutex_);
-      is_free = excluded_ == Excluded::nothing;
+      if (excluded_ == Excluded::nothing) co_return;
+      ++free_waiters_;
     }
-    if (is_free) co_return;
     const Result<void> woken = co_await free_.wait();
+    {
+      const base::MutexLock lock(mutex_);
+      --free_waiters_;
+    }
     if (!woken) co_return;
   }
 }
@@ -102,12 +105,29 @@ Task<Result<OpenFile::Exclusion>> OpenFile::exclude(Excluded kind) {
   co_return exclusion;
 }
 
+std::optional<OpenFile::Exclusion> OpenFile::try_exclude(Excluded kind) {
+  {
+    const base::MutexLock lock(mutex_);
+    CHECK(excluded_ == Excluded::nothing, "two exclusions of inode {}", inode_);
+    excluded_ = kind;
+    if (!is_drained()) {
+      excluded_ = Excluded::nothing;
+      return std::nullopt;
+    }
+  }
+  return Exclusion(shared_from_this());
+}
+
 void OpenFile::end_exclusion() {
+  bool is_awaited = false;
   {
     const base::MutexLock lock(mutex_);
     excluded_ = Excluded::nothing;
+    is_awaited = free_waiters_ > 0;
   }
-  free_.pulse();
+  if (is_awaited) {
+    asio::post(executor_, [self = shared_from_this()] { self->free_.pulse(); });
+  }
 }
 
 void OpenFile::begin_acquiring() {

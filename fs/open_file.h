@@ -12,6 +12,7 @@
 #include "cache/blob.h"
 #include "fs/notifier.h"
 #include "fs/readahead.h"
+#include "fs/turn.h"
 #include "wire/records.h"
 
 namespace shoal::fs {
@@ -98,10 +99,12 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   /// Keeps new users of the kind out and returns when those inside have ended; they are at the
   /// disk only. Errors: canceled.
   Task<Result<Exclusion>> exclude(Excluded kind);
+  /// The same when nobody is inside; nullopt otherwise. Thread: any.
+  std::optional<Exclusion> try_exclude(Excluded kind);
   /// One at a time: beginning to write, publishing, truncating, turning to another content. Never
   /// held while the tracker is asked for the delegation: reads wait for it, and the tracker may
-  /// wait for their pages.
-  base::AsyncMutex& serial() { return serial_; }
+  /// wait for their pages. A worker may take it for what needs no wait.
+  Turn& serial() { return serial_; }
 
   // -- acquiring the delegation. Thread: loop
   // --------------------------------------------------------
@@ -159,7 +162,7 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
 
   const InodeId inode_;
   const Executor executor_;
-  base::AsyncMutex serial_;
+  Turn serial_;
   base::AsyncMutex acquiring_;
   base::Signal acquired_;
   bool is_acquiring_ = false;
@@ -179,6 +182,7 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   int reads_ GUARDED_BY(mutex_) = 0;
   int writes_ GUARDED_BY(mutex_) = 0;
   Excluded excluded_ GUARDED_BY(mutex_) = Excluded::nothing;
+  std::size_t free_waiters_ GUARDED_BY(mutex_) = 0;
   std::optional<ByteRange> waiting_write_ GUARDED_BY(mutex_);
 };
 

@@ -16,27 +16,19 @@ constexpr std::chrono::seconds kNotePause{1};
 /// For what the tracker has to do at a publish; the bytes have their own time.
 Deadline publish_deadline(const Core& core) { return core.metadata_deadline(); }
 
-std::vector<wire::Operation> publish_operations(const OpenFile& file, const FileState& state,
-                                                const cache::Sealed& sealed, bool release) {
-  std::vector<wire::Operation> operations;
-  if (state.atime || state.is_mtime_explicit) {
-    wire::SetAttributes times;
-    times.inode = file.inode();
-    times.atime = state.atime;
-    if (state.is_mtime_explicit) times.mtime = state.mtime;
-    operations.push_back({std::move(times), state.change_time});
-  }
+wire::Operation publish_operation(const OpenFile& file, const FileState& state,
+                                  const cache::Sealed& sealed, bool release) {
   wire::Publish publish;
   publish.inode = file.inode();
   publish.version = state.version;
   publish.content = {sealed.shape.content, sealed.shape.chunk_bytes};
   publish.layer = sealed.layer;
   publish.allocated_bytes = sealed.allocated_bytes;
-  if (!state.is_mtime_explicit) publish.mtime = state.mtime;
+  publish.mtime = state.mtime;
+  publish.atime = state.atime;
   publish.release = release;
   // The time of the last change, which programs here have seen as ctime already.
-  operations.push_back({std::move(publish), state.change_time});
-  return operations;
+  return {std::move(publish), state.change_time};
 }
 
 /// Fetches what is absent until nothing is, then excludes writes.
@@ -212,13 +204,6 @@ void on_published(Core* core, InodeId inode, const ContentId& content,
   note_published_soon(core, inode, content);
 }
 
-void drop_unsent(Core& core, InodeId inode) {
-  const auto found = core.unsent_publishes.find(inode);
-  if (found == core.unsent_publishes.end()) return;
-  ++found->second.version;
-  if (--found->second.count == 0) core.unsent_publishes.erase(found);
-}
-
 Result<void> outcome_of(const Result<wire::OperationReply>& reply) {
   if (!reply) return pass(reply);
   if (reply->error) return std::unexpected(Error(*reply->error, reply->context));
@@ -226,37 +211,38 @@ Result<void> outcome_of(const Result<wire::OperationReply>& reply) {
 }
 
 /// Under its delegation the file is what this peer says: the content is current here at once, and
-/// for everybody when the operation arrives. False: the tracker has to be asked.
-Task<Result<bool>> publish_here(Core* core, std::shared_ptr<OpenFile> file, FileState state,
-                                const cache::Sealed& sealed, PublishOptions options) {
-  auto operations = publish_operations(*file, state, sealed, options.release);
-  auto told = std::make_shared<std::optional<Result<void>>>();
+/// for everybody when the operation arrives. told: gets the tracker's word. False: the tracker has
+/// to be asked. Shape: the caller holds serial() and excludes writes. Thread: any.
+Result<bool> hand_in(Core* core, const std::shared_ptr<OpenFile>& file, const FileState& state,
+                     const cache::Sealed& sealed, bool release, UnsentPublishes::Told told) {
   const InodeId inode = file->inode();
-  for (wire::Operation& operation : operations) {
-    Outbox::Done done;
-    if (std::holds_alternative<wire::Publish>(operation.change)) {
-      done = [core, inode, content = sealed.shape.content,
-              told](const Result<wire::OperationReply>& reply) {
-        *told = outcome_of(reply);
-        drop_unsent(*core, inode);
-        on_published(core, inode, content, reply);
-      };
-    }
-    const auto made =
-        core->volume.change_here(std::move(operation), Volume::Right::file, std::move(done));
-    if (!made) co_return false;
-    if (!*made) co_return pass(*made);
+  auto done = [core, inode, content = sealed.shape.content,
+               told](const Result<wire::OperationReply>& reply) {
+    *told = outcome_of(reply);
+    core->unsent_publishes.remove(inode, true);
+    on_published(core, inode, content, reply);
+  };
+  core->unsent_publishes.add(inode, state.version, told);  // before it can be answered
+  const auto made = core->volume.change_here(publish_operation(*file, state, sealed, release),
+                                             Volume::Right::file, std::move(done));
+  if (!made || !*made) {
+    core->unsent_publishes.remove(inode, false);
+    if (!made) return false;
+    return pass(*made);
   }
-  Core::UnsentPublish& unsent =
-      core->unsent_publishes.try_emplace(inode, Core::UnsentPublish{state.version, 0, nullptr})
-          .first->second;
-  ++unsent.count;
-  unsent.told = told;
   become_published(*core, *file, {sealed.shape.content, sealed.shape.chunk_bytes},
-                   state.version + 1, options.release);
+                   state.version + 1, release);
   const bool looks_other =
       state.blob && state.blob->info().allocated_bytes != sealed.allocated_bytes;
   if (looks_other) forget_kernel_attributes(*core, inode);
+  return true;
+}
+
+Task<Result<bool>> publish_here(Core* core, std::shared_ptr<OpenFile> file, FileState state,
+                                const cache::Sealed& sealed, PublishOptions options) {
+  const auto told = std::make_shared<std::optional<Result<void>>>();
+  auto handed_in = hand_in(core, file, state, sealed, options.release, told);
+  if (!handed_in || !*handed_in) co_return handed_in;
   if (options.durable || options.confirmed) {
     Result<void> settled = co_await core->volume.settle(publish_deadline(*core));
     if (!settled) co_return pass(std::move(settled));
@@ -270,7 +256,8 @@ Task<Result<void>> send_publish(Core* core, std::shared_ptr<OpenFile> file, File
   auto is_done = co_await publish_here(core, file, state, sealed, options);
   if (!is_done) co_return pass(std::move(is_done));
   if (*is_done) co_return Result<void>{};
-  auto operations = publish_operations(*file, state, sealed, options.release);
+  std::vector<wire::Operation> operations;
+  operations.push_back(publish_operation(*file, state, sealed, options.release));
   Touches touches;
   touches.inodes.push_back(file->inode());
   auto replies = co_await core->volume.mutate(std::move(operations), std::move(touches), {},
@@ -336,6 +323,62 @@ Task<Result<void>> publish_locked(Core* core, std::shared_ptr<OpenFile> file,
 
 namespace {
 
+/// What a worker hashes by itself; more is for the pool.
+constexpr std::uint64_t kSmallBytes = 256 * 1024;
+
+bool is_small_work(const Core& core, const FileState& state) {
+  return state.is_dirty && state.is_working && state.blob && !state.is_removed &&
+         !state.is_conflicted && !state.write_error && !state.sealed_as &&
+         state.size <= kSmallBytes && core.may_write(state);
+}
+
+/// The file is open for change again, as it was before an attempt to publish it.
+void reopen(OpenFile& file, cache::Blob& blob) {
+  const Result<void> reopened = blob.begin_working();
+  if (reopened) return;
+  base::log_error("a working copy cannot be kept inode={} reason={}", file.inode(),
+                  reopened.error().message());
+}
+
+/// Publishes and gives the delegation back without waiting for anybody. False: the long way.
+bool publish_at_once(Core& core, const std::shared_ptr<OpenFile>& file) {
+  if (!core.options.delegation || core.options.sync) return false;
+  const auto turn = file->serial().try_lock();
+  if (!turn || !core.volume.find_inode(file->inode())) return false;
+  const auto exclusion = file->try_exclude(OpenFile::Excluded::writes);
+  if (!exclusion) return false;
+  const FileState state = file->state();
+  if (!is_small_work(core, state) || !state.blob->missing(0, state.size).empty()) return false;
+  const auto sealed = state.blob->seal(false);
+  if (!sealed) return false;  // the long way fails as well, and tells
+  file->update([&](FileState& changed) {
+    changed.sealed_as = wire::ContentRef{sealed->shape.content, sealed->shape.chunk_bytes};
+    changed.is_changed_since_seal = false;
+  });
+  // Bytes as they were: there may be nothing to tell.
+  const bool is_news = sealed->shape.content != state.content.id;
+  const auto handed_in = is_news ? hand_in(&core, file, state, *sealed, true,
+                                           std::make_shared<std::optional<Result<void>>>())
+                                 : Result<bool>(false);
+  if (handed_in && *handed_in) return true;
+  reopen(*file, *state.blob);
+  return false;
+}
+
+}  // namespace
+
+bool settle_closed(Core& core, std::shared_ptr<OpenFile>& file, InodeTable::Closed closed) {
+  if (closed.was_orphan) return false;
+  const FileState state = file->state();
+  const bool is_due = closed.was_last_writer && (state.is_dirty || state.is_delegated);
+  if (is_due && !publish_at_once(core, file)) return false;
+  if (!file->state().is_dirty) core.table.release_file(std::move(file));
+  file.reset();
+  return true;
+}
+
+namespace {
+
 /// What was never published and has lost its last name: nobody can ask for it.
 Task<Result<void>> discard(Core* core, std::shared_ptr<OpenFile> file) {
   auto guard = co_await file->serial().lock();
@@ -365,8 +408,7 @@ namespace {
 /// All that took effect here is with the tracker, the file's name and what was published of it
 /// before among it. Errors: what the tracker said of that, and the file is to be published again.
 Task<Result<void>> settle_published(Core* core, InodeId inode) {
-  const auto unsent = core->unsent_publishes.find(inode);
-  const auto told = unsent == core->unsent_publishes.end() ? nullptr : unsent->second.told;
+  const UnsentPublishes::Told told = core->unsent_publishes.last_told(inode);
   Result<void> settled = co_await core->volume.settle(publish_deadline(*core));
   if (!settled) co_return settled;
   if (!told || !*told || **told) co_return base::ok();

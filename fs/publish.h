@@ -29,6 +29,10 @@ Task<bool> is_surely_orphan(Core* core, InodeId inode);
 /// lets an orphan go, drops the file object when nobody needs it.
 Task<void> after_close(Core* core, std::shared_ptr<OpenFile> file, InodeTable::Closed closed);
 
+/// The same for what needs no wait: a small file under its delegation, or nothing to publish; then
+/// `file` is gone. False: after_close() has to do it. Thread: a worker.
+bool settle_closed(Core& core, std::shared_ptr<OpenFile>& file, InodeTable::Closed closed);
+
 /// Tells the store which blobs the tracker knows of by now.
 Task<void> note_all_published(Core* core);
 

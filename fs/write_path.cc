@@ -66,8 +66,8 @@ Result<wire::InodeRecord> take_here(Core& core, InodeId inode) {
 }
 
 /// One request. Without a guard: what was granted has been recalled already.
-Task<Result<base::AsyncMutex::Guard>> ask_once(Core* core, std::shared_ptr<OpenFile> file,
-                                               Deadline deadline, bool* is_granted) {
+Task<Result<Turn::Guard>> ask_once(Core* core, std::shared_ptr<OpenFile> file, Deadline deadline,
+                                   bool* is_granted) {
   const std::uint64_t generation = core->tracker.session_generation();
   file->begin_acquiring();
   auto record = take_here(*core, file->inode());
@@ -88,15 +88,15 @@ Task<Result<base::AsyncMutex::Guard>> ask_once(Core* core, std::shared_ptr<OpenF
 
 }  // namespace
 
-Task<Result<base::AsyncMutex::Guard>> lock_to_write(Core* core, std::shared_ptr<OpenFile> file,
-                                                    Deadline deadline) {
+Task<Result<Turn::Guard>> lock_to_write(Core* core, std::shared_ptr<OpenFile> file,
+                                        Deadline deadline) {
   while (!deadline.has_passed(core->clock())) {
     {
       auto guard = co_await base::with_deadline(core->env.timer, deadline, file->serial().lock());
       if (!guard || core->may_write(file->state())) co_return guard;
     }
     auto turn = co_await base::with_deadline(core->env.timer, deadline, file->acquiring().lock());
-    if (!turn) co_return turn;
+    if (!turn) co_return pass(std::move(turn));
     if (core->may_write(file->state())) continue;  // whoever was before us has got it
     bool is_granted = false;
     auto guard = co_await ask_once(core, file, deadline, &is_granted);
@@ -221,7 +221,7 @@ Task<void> write_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handl
     }
     Result<void> ready = co_await prepare_write(core, file, appending, offset, data.size());
     if (!ready) {
-      guard = base::AsyncMutex::Guard();
+      guard = Turn::Guard();
       const bool again = co_await may_repeat(core, ready.error());
       if (again) continue;
       reply.fail(ready.error());
@@ -329,7 +329,7 @@ Task<void> fallocate_task(Core* core, Reply reply, std::shared_ptr<FileHandle> h
     }
     Result<void> ready = co_await prepare_write(core, file, false, offset, length);
     if (!ready) {
-      guard = base::AsyncMutex::Guard();
+      guard = Turn::Guard();
       const bool again = co_await may_repeat(core, ready.error());
       if (again) continue;
       reply.fail(ready.error());

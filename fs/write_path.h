@@ -12,8 +12,8 @@ namespace shoal::fs {
 /// The file's serial() together with the delegation. Unpublished bytes from before go on if nobody
 /// else changed the file meanwhile, else they are set aside (see conflict.h) and the caller gets
 /// conflict, once. A recall that follows a grant waits for the guard: every grant is used once.
-Task<Result<base::AsyncMutex::Guard>> lock_to_write(Core* core, std::shared_ptr<OpenFile> file,
-                                                    Deadline deadline);
+Task<Result<Turn::Guard>> lock_to_write(Core* core, std::shared_ptr<OpenFile> file,
+                                        Deadline deadline);
 /// The delegation alone.
 Task<Result<void>> acquire(Core* core, std::shared_ptr<OpenFile> file, Deadline deadline);
 /// A working blob. Shape: the caller has the guard of lock_to_write().

@@ -66,7 +66,7 @@ void release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   Reply reply(core, request);
   std::shared_ptr<FileHandle> handle = take_handle(info->fh);
   unlock_handle(core, *handle);
-  close_handle(core, std::move(handle));
+  close_handle_here(core, std::move(handle));
   reply.ok();
 }
 
