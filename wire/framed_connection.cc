@@ -15,8 +15,9 @@ namespace {
 
 /// Read ahead of the parser: several small frames at once, or the beginning of a large one.
 constexpr std::size_t kBufferBytes = 32 * 1024;
-/// Body and payload grow in such steps, so that memory follows the bytes that really came.
-constexpr std::size_t kGrowthBytes = 256 * 1024;
+/// Body and payload grow in such steps, so that memory follows the bytes that really came, and
+/// what is zeroed is still in the processor's cache when it is written.
+constexpr std::size_t kGrowthBytes = 64 * 1024;
 /// A TLS record: what is up to here goes out as one piece.
 constexpr std::size_t kRecordBytes = 16 * 1024;
 /// After so many bytes without a wait a connection lets the others go on.

@@ -6,7 +6,9 @@
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/check.h"
 #include "wire/tls_key.h"
@@ -16,11 +18,18 @@ namespace {
 
 /// Several records come with one system call.
 constexpr std::size_t kReadAheadBytes = 64 * 1024;
+/// ... and so many bytes of a large frame go out with one.
+constexpr std::size_t kGatherBytes = 128 * 1024;
+constexpr std::size_t kRecordBytes = 16 * 1024;
+/// What TLS 1.3 with these ciphers adds to a record: header, content type, tag.
+constexpr std::size_t kRecordOverhead = 5 + 1 + 16;
 
 int accept_any_certificate(X509_STORE_CTX*, void*) { return 1; }
 
-// A BIO over a descriptor that never raises SIGPIPE. Its data is the stream's descriptor.
-int descriptor_of(BIO* bio) { return *static_cast<const int*>(BIO_get_data(bio)); }
+// A BIO over a descriptor that never raises SIGPIPE, or over the records that are gathered.
+TlsStream::Channel& channel_of(BIO* bio) {
+  return *static_cast<TlsStream::Channel*>(BIO_get_data(bio));
+}
 
 bool would_block(int number) {
   return number == EAGAIN || number == EWOULDBLOCK || number == EINTR;
@@ -28,15 +37,21 @@ bool would_block(int number) {
 
 int bio_write(BIO* bio, const char* data, int size) {
   BIO_clear_retry_flags(bio);
-  const ssize_t count =
-      ::send(descriptor_of(bio), data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+  TlsStream::Channel& channel = channel_of(bio);
+  const auto bytes = static_cast<std::size_t>(size);
+  if (channel.is_gathering || channel.has_unsent()) {  // nothing overtakes what waits
+    const ByteView view = as_bytes(std::string_view(data, bytes));
+    channel.records.insert(channel.records.end(), view.begin(), view.end());
+    return size;
+  }
+  const ssize_t count = ::send(channel.descriptor, data, bytes, MSG_NOSIGNAL);
   if (count < 0 && would_block(errno)) BIO_set_retry_write(bio);
   return static_cast<int>(count);
 }
 
 int bio_read(BIO* bio, char* data, int size) {
   BIO_clear_retry_flags(bio);
-  const ssize_t count = ::recv(descriptor_of(bio), data, static_cast<std::size_t>(size), 0);
+  const ssize_t count = ::recv(channel_of(bio).descriptor, data, static_cast<std::size_t>(size), 0);
   if (count < 0 && would_block(errno)) BIO_set_retry_read(bio);
   if (count == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
   return static_cast<int>(count);
@@ -108,12 +123,12 @@ Result<Context> make_context(const Identity& identity) {
 
 TlsStream::TlsStream(Executor executor, base::Fd socket, SSL_CTX* context, Role role)
     : SocketStream(std::move(executor), std::move(socket)),
-      descriptor_(fd()),
+      channel_{.descriptor = fd()},
       session_(SSL_new(context)) {
   CHECK(session_ != nullptr, "no memory for a TLS session");
   BIO* const bio = BIO_new(socket_method());
   CHECK(bio != nullptr, "no memory for a TLS session");
-  BIO_set_data(bio, &descriptor_);
+  BIO_set_data(bio, &channel_);
   BIO_set_init(bio, 1);
   SSL_set_bio(session_.get(), bio, bio);
   if (role == Role::client) {
@@ -189,14 +204,56 @@ IoOutcome TlsStream::try_write(ByteView data) {
   if (!is_open()) return fail_with("closed");
   ERR_clear_error();
   errno = 0;
+  if (channel_.has_unsent() || data.size() > kRecordBytes) return write_records(data);
   std::size_t count = 0;
   const int result = SSL_write_ex(session_.get(), data.data(), data.size(), &count);
   if (result == 1) return {IoStep::done, count};
   return outcome_of(result);
 }
 
+/// Several records with one system call. What they hold counts as written when all of them are with
+/// the kernel.
+IoOutcome TlsStream::write_records(ByteView data) {
+  if (!channel_.has_unsent()) {
+    const ByteView part = data.first(std::min(data.size(), kGatherBytes));
+    channel_.records.clear();
+    channel_.sent = 0;
+    channel_.records.reserve(part.size() + (part.size() / kRecordBytes + 1) * kRecordOverhead);
+    channel_.is_gathering = true;
+    unreported_ = 0;
+    int result = 1;
+    while (result == 1 && unreported_ < part.size()) {
+      const ByteView rest = part.subspan(unreported_);
+      std::size_t count = 0;
+      result = SSL_write_ex(session_.get(), rest.data(), rest.size(), &count);
+      if (result == 1) unreported_ += count;
+    }
+    channel_.is_gathering = false;
+    if (result != 1) return outcome_of(result);
+  }
+  while (channel_.has_unsent()) {
+    const ByteView rest = ByteView(channel_.records).subspan(channel_.sent);
+    const ssize_t count = ::send(channel_.descriptor, rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (count >= 0) {
+      channel_.sent += static_cast<std::size_t>(count);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return {IoStep::want_write, 0};
+    } else if (errno != EINTR) {
+      is_established_ = false;
+      return fail_with_errno(errno);
+    }
+  }
+  const std::size_t written = std::exchange(unreported_, 0);
+  // The last part of a frame: idle connections keep no buffer.
+  if (written >= data.size()) channel_.records = Bytes();
+  channel_.sent = channel_.records.size();
+  if (written == 0) return try_write(data);  // what waited was the session's own
+  return {IoStep::done, written};
+}
+
 void TlsStream::say_goodbye() {
-  if (is_established_) (void)SSL_shutdown(session_.get());
+  // Behind half a record nothing makes sense.
+  if (is_established_ && !channel_.has_unsent()) (void)SSL_shutdown(session_.get());
   ERR_clear_error();
 }
 

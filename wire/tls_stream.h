@@ -29,6 +29,15 @@ enum class Role { client, server };
 
 class TlsStream final : public SocketStream {
  public:
+  /// What the session's BIO reads and writes.
+  struct Channel {
+    int descriptor = -1;
+    bool is_gathering = false;  ///< records go to `records` instead of the socket
+    Bytes records = {};         ///< encrypted, sent from `sent` on
+    std::size_t sent = 0;
+    bool has_unsent() const { return sent != records.size(); }
+  };
+
   /// context may be freed before the stream.
   TlsStream(Executor executor, base::Fd socket, SSL_CTX* context, Role role);
   ~TlsStream() override;
@@ -45,10 +54,12 @@ class TlsStream final : public SocketStream {
 
  private:
   IoOutcome outcome_of(int result);
+  IoOutcome write_records(ByteView data);
 
-  int descriptor_;  ///< what the session's BIO reads and writes; -1 once closed
+  Channel channel_;
   Session session_;
   bool is_established_ = false;
+  std::size_t unreported_ = 0;  ///< bytes whose records are not all with the kernel yet
 };
 
 }  // namespace shoal::wire::tls
