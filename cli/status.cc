@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/config.h"
@@ -43,6 +44,21 @@ std::string swarm_text(const wire::StatusReply& status, const Output& output) {
   return out;
 }
 
+/// Zero when the peer does not say.
+std::uint64_t metric_of(const wire::PeerStatusReply& peer, std::string_view name) {
+  const std::size_t count = std::min(peer.metric_names.size(), peer.metric_values.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    if (peer.metric_names[i] != name) continue;
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(peer.metric_values[i], 0));
+  }
+  return 0;
+}
+
+std::string rate_text(std::uint64_t bytes_per_second) {
+  if (bytes_per_second == 0) return "no limit";
+  return base::format_bytes(bytes_per_second) + "/s";
+}
+
 std::string peer_text(const wire::PeerStatusReply& peer, const Output& output) {
   std::string out =
       fmt::format("this peer: {} ({})\n", base::printable(peer.name), peer.peer.short_hex());
@@ -56,6 +72,11 @@ std::string peer_text(const wire::PeerStatusReply& peer, const Output& output) {
   out += fmt::format(
       "  stores    {} in {}, {} free\n", base::format_bytes(peer.capacity.stored_bytes),
       count_of(peer.capacity.stored_blobs, "blob"), base::format_bytes(peer.capacity.free_bytes));
+  const std::uint64_t up = metric_of(peer, "shoal_upload_limit_bytes");
+  const std::uint64_t down = metric_of(peer, "shoal_download_limit_bytes");
+  if (up != 0 || down != 0) {
+    out += fmt::format("  limits    up {}, down {}\n", rate_text(up), rate_text(down));
+  }
   out += fmt::format("  version   {}, hashing with {}", peer.version, peer.hasher);
   return out;
 }

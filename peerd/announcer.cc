@@ -52,6 +52,7 @@ Announcer::Announcer(Executor executor, Timer& timer, Pool& pool, cache::BlobSto
       pool_(pool),
       store_(store),
       tracker_(tracker),
+      has_partial_(executor),
       work_(executor),
       idle_(executor),
       group_(executor) {
@@ -69,6 +70,7 @@ void Announcer::stored(const std::shared_ptr<cache::Blob>& blob, cache::BlobStat
     complete(to_ref(shape));
   } else if (state == cache::BlobState::partial && shape.content.size > shape.chunk_bytes) {
     partial_[shape.content] = blob;
+    has_partial_.set();
   }
 }
 
@@ -204,27 +206,27 @@ Task<Result<void>> Announcer::settle(Deadline deadline) {
   co_return settled;
 }
 
+/// Soon the first time, then once in a while.
 Task<void> Announcer::tell_partial() {
   for (;;) {
-    auto waited = co_await timer_.wait_for(kPartialInterval);
+    auto woken = co_await has_partial_.wait();
+    if (!woken) co_return;
+    auto waited = co_await timer_.wait_for(kFirstPartialDelay);
     if (!waited) co_return;
-    const auto changed = std::exchange(partial_, {});
-    for (const auto& [id, weak] : changed) {
-      const std::shared_ptr<cache::Blob> blob = weak.lock();
-      if (!blob) continue;
-      auto look = [blob, content = id]() -> std::optional<wire::Announcement> {
-        auto chunks = blob->chunk_map(content);
-        const cache::BlobInfo info = blob->info();
-        if (!chunks || info.shape.content != content) return std::nullopt;
-        wire::Announcement announcement;
-        announcement.content = to_ref(info.shape);
-        announcement.complete = info.state == cache::BlobState::sealed;
-        if (!announcement.complete) announcement.chunks = std::move(*chunks);
-        return announcement;
-      };
-      auto announcement = co_await pool_.run(std::move(look));
-      if (announcement) enqueue(std::move(*announcement));
+    const SteadyTime now = timer_.clock().steady();
+    std::erase_if(partial_told_,
+                  [now](const auto& told) { return now - told.second >= kPartialInterval; });
+    std::vector<std::pair<ContentId, std::weak_ptr<cache::Blob>>> due;
+    std::erase_if(partial_, [&](const auto& item) {
+      if (partial_told_.contains(item.first)) return false;
+      due.push_back(item);
+      return true;
+    });
+    for (auto& [content, blob] : due) {
+      partial_told_[content] = now;
+      co_await tell_map(content, std::move(blob));
     }
+    if (partial_.empty()) has_partial_.reset();
   }
 }
 
@@ -243,6 +245,23 @@ Task<Result<void>> Announcer::tell_that_store_is_new() {
   auto noted = co_await pool_.run([&store = store_] { return store.note_void_told(); });
   if (!noted) base::log_warning("it will be told so again: {}", noted.error().message());
   co_return base::ok();
+}
+
+Task<void> Announcer::tell_map(ContentId content, std::weak_ptr<cache::Blob> weak) {
+  const std::shared_ptr<cache::Blob> blob = weak.lock();
+  if (!blob) co_return;
+  auto look = [blob, content]() -> std::optional<wire::Announcement> {
+    auto chunks = blob->chunk_map(content);
+    const cache::BlobInfo info = blob->info();
+    if (!chunks || info.shape.content != content) return std::nullopt;
+    wire::Announcement announcement;
+    announcement.content = to_ref(info.shape);
+    announcement.complete = info.state == cache::BlobState::sealed;
+    if (!announcement.complete) announcement.chunks = std::move(*chunks);
+    return announcement;
+  };
+  auto announcement = co_await pool_.run(std::move(look));
+  if (announcement) enqueue(std::move(*announcement));
 }
 
 Task<void> Announcer::tell_everything() {

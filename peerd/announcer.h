@@ -45,6 +45,7 @@ class Announcer {
   void enqueue(wire::Announcement announcement);
   Task<void> run();
   Task<void> tell_partial();
+  Task<void> tell_map(ContentId content, std::weak_ptr<cache::Blob> weak);
   Task<void> tell_shortened(wire::ContentRef content);
   Task<void> tell_everything();
   Task<Result<void>> tell_that_store_is_new();
@@ -60,6 +61,8 @@ class Announcer {
   std::unordered_map<ContentId, wire::Announcement> waiting_;
   std::deque<ContentId> order_;
   std::unordered_map<ContentId, std::weak_ptr<cache::Blob>> partial_;
+  std::unordered_map<ContentId, SteadyTime> partial_told_;  ///< lately
+  base::Signal has_partial_;
   bool is_all_wanted_ = false;
   bool is_telling_all_ = false;
   bool is_sending_ = false;

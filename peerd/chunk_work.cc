@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/hash_tree.h"
+#include "base/metrics.h"
 #include "peerd/limits.h"
 
 namespace shoal::peerd {
@@ -88,9 +89,12 @@ Result<Stored> store_answer(const std::shared_ptr<cache::Blob>& blob, const cach
                             std::vector<Digest> new_leaves, Bytes data) {
   const std::uint64_t chunk = chunk_of(shape, run.first);
   const std::uint64_t chunk_first = chunk * base::blocks_per_chunk(shape.chunk_bytes);
+  static base::Counter& hashed = base::counter("shoal_fetch_hashed_bytes_total");
   const std::uint64_t bytes = data.size();
+  hashed.add(bytes);
   bool are_new = false;
   if (!leaves) {
+    hashed.add(2 * Digest::kBytes * base::blocks_per_chunk(shape.chunk_bytes));  // inner nodes
     auto verified = cache::VerifiedLeaves::verify(shape, view(layer), chunk, std::move(new_leaves));
     if (!verified) return fail(Errc::corrupt, "{}", verified.error().context());
     leaves = std::move(*verified);

@@ -55,9 +55,12 @@ Fetcher::Fetcher(Environment environment, Hooks hooks)
       hooks_(std::move(hooks)),
       book_(environment.executor, environment.timer, environment.pool, environment.tracker),
       picker_(head_of(environment.self)),
+      hedges_(kHedgePart, kMaxHedgeBytes),
       admission_({kMaxFetchBytes, kMaxReadaheadBytes, kMaxReplicaBytes}),
+      throttle_(environment.executor, environment.timer, environment.bytes_per_second),
       slot_freed_(environment.executor),
       received_("shoal_chunk_received_bytes_total", environment.members),
+      lies_("shoal_chunk_lies_total", environment.members),
       group_(environment.executor) {}
 
 Fetcher::~Fetcher() = default;

@@ -12,8 +12,6 @@
 namespace shoal::peerd {
 namespace {
 
-// A peer that said not_found is not asked for that content again before this.
-constexpr std::chrono::seconds kDenialTime{1};
 // How often a partial holder is asked for its map, and how long that may take.
 constexpr std::chrono::milliseconds kMapInterval{500};
 constexpr std::chrono::seconds kMapTime{2};
@@ -63,7 +61,13 @@ Task<Result<void>> Fetcher::carry_out(FlightPtr flight) {
   }
   auto admitted = co_await admit(flight);
   if (!admitted) co_return admitted;
-  Result<void> outcome = co_await seek_holders(flight);
+  Result<void> outcome;
+  if (!throttle_.is_unlimited()) {
+    outcome = co_await base::with_deadline(
+        environment_.timer, flight->deadline,
+        throttle_.pass(flight->bytes(), static_cast<int>(flight->urgency)));
+  }
+  if (outcome) outcome = co_await seek_holders(flight);
   admission_.leave(flight->bytes());
   let_others_in();
   co_return outcome;
@@ -111,7 +115,9 @@ std::vector<Picker::Candidate> Fetcher::candidates(const Flight& flight) const {
   const SteadyTime moment = now();
   for (const ContentEntry::Claim& claim : flight.entry->claims) {
     if (claim.peer == environment_.self || !may_serve(claim, flight.chunk(), moment)) continue;
-    list.push_back({claim.peer, claim.online});
+    // For copies the uplinks of those who have all are left to what nobody else has.
+    const bool is_dear = flight.urgency == cache::Urgency::replica && claim.complete;
+    list.push_back({claim.peer, claim.online, is_dear});
   }
   return list;
 }
@@ -203,6 +209,9 @@ Task<Result<void>> Fetcher::refresh_map(std::shared_ptr<ContentEntry> entry, Pee
   ContentEntry::Claim* claim = entry->find(peer);
   if (claim == nullptr) co_return base::ok();
   if (reply) {
+    if (reply->complete != claim->complete || reply->chunks != claim->chunks) {
+      claim->grew_at = now();
+    }
     claim->complete = reply->complete;
     claim->chunks = std::move(reply->chunks);
   } else if (reply.error().code() == Errc::not_found) {
@@ -211,72 +220,8 @@ Task<Result<void>> Fetcher::refresh_map(std::shared_ptr<ContentEntry> entry, Pee
   co_return base::ok();
 }
 
-Task<Result<Fetcher::Attempt>> Fetcher::ask(FlightPtr flight, PeerId peer) {
-  const std::uint64_t bytes = flight->bytes();
-  const std::uint64_t chunk = flight->chunk();
-  const std::uint64_t chunk_first = chunk * base::blocks_per_chunk(flight->shape.chunk_bytes);
-  wire::ReadBlocks request;
-  request.content = to_ref(flight->shape);
-  request.chunk = chunk;
-  request.first_block = static_cast<std::uint32_t>(flight->wanted.run.first - chunk_first);
-  request.block_count = static_cast<std::uint32_t>(flight->wanted.run.count);
-  request.with_leaves = !flight->wanted.leaves;
-
-  const SteadyTime asked_at = now();
-  const Deadline patience{asked_at + picker_.patience(peer, bytes)};
-  const bool is_patient = patience.at <= flight->deadline.at;
-  std::vector<wire::Endpoint> endpoints;
-  if (const ContentEntry::Claim* claim = flight->entry->find(peer)) endpoints = claim->endpoints;
-  picker_.started(peer, bytes, asked_at);
-  auto answer = co_await environment_.blocks.read_blocks(peer, std::move(endpoints), request,
-                                                         patience.earlier(flight->deadline));
-  if (answer) {
-    auto stored = co_await store(flight, peer, asked_at, std::move(*answer));
-    co_return stored;
-  }
-  const bool is_late = flight->deadline.has_passed(environment_.timer.clock());
-  note_failure(*flight, peer, answer.error(), is_patient || !is_late);
-  slot_freed_.pulse();
-  const bool is_canceled = co_await base::cancel_requested();
-  if (is_canceled) co_return fail(Errc::canceled, "the daemon is stopping");
-  co_return Attempt::again;
-}
-
-void Fetcher::note_failure(Flight& flight, const PeerId& peer, const Error& error,
-                           bool was_patient) {
-  static base::Counter& failures = base::counter("shoal_chunk_request_failures_total");
-  failures.add();
-  const std::uint64_t bytes = flight.bytes();
-  flight.trouble = error.with("asking peer " + environment_.members.name_of(peer));
-  base::log_debug("{} content={} chunk={}", flight.trouble->message(), short_root(flight.shape),
-                  flight.chunk());
-  switch (error.code()) {
-    case Errc::not_found:
-      picker_.dropped(peer, bytes);
-      if (ContentEntry::Claim* claim = flight.entry->find(peer)) {
-        if (claim->complete) claim->denied_until = now() + kDenialTime;
-        clear_chunk(claim->chunks, flight.chunk());
-      }
-      break;
-    case Errc::busy:
-      picker_.failed(peer, bytes, Picker::Failure::refused, now());
-      break;
-    case Errc::timed_out:
-      if (was_patient) {
-        picker_.failed(peer, bytes, Picker::Failure::stalled, now());
-      } else {
-        picker_.dropped(peer, bytes);
-      }
-      break;
-    default:
-      picker_.failed(peer, bytes, Picker::Failure::broken, now());
-      break;
-  }
-}
-
-Task<Result<Fetcher::Attempt>> Fetcher::store(FlightPtr flight, PeerId peer, SteadyTime asked_at,
+Task<Result<Fetcher::Attempt>> Fetcher::store(FlightPtr flight, PeerId peer,
                                               wire::WithPayload<wire::ReadBlocksReply> answer) {
-  const SteadyTime came_at = now();
   const std::uint64_t bytes = flight->bytes();
   const std::uint64_t came = answer.payload.size();
   auto work = [blob = flight->blob, shape = flight->shape, layer = flight->entry->layer,
@@ -289,12 +234,10 @@ Task<Result<Fetcher::Attempt>> Fetcher::store(FlightPtr flight, PeerId peer, Ste
   auto stored = co_await environment_.pool.run(std::move(work));
   if (!stored && stored.error().code() == Errc::corrupt) {
     condemn(*flight, peer, stored.error());
-    slot_freed_.pulse();
     co_return Attempt::again;
   }
-  picker_.succeeded(peer, bytes, asked_at, came_at);
-  slot_freed_.pulse();
   received_.add(peer, came);
+  hedges_.received(came);
   flight->entry->fruitless_asks = 0;
   flight->entry->next_ask = {};
   if (stored) {
@@ -313,7 +256,8 @@ Task<Result<Fetcher::Attempt>> Fetcher::store(FlightPtr flight, PeerId peer, Ste
 void Fetcher::condemn(const Flight& flight, const PeerId& peer, const Error& error) {
   static base::Counter& lies = base::counter("shoal_chunk_verify_failures_total");
   lies.add();
-  const Duration ban = picker_.lied(peer, flight.bytes(), now());
+  lies_.add(peer, 1);
+  const Duration ban = picker_.lied(peer, now());
   base::log_warning(
       "peer {} sent bytes that do not hash, it is not asked for {} s: {} content={} chunk={} "
       "peer_id={}",

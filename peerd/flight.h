@@ -33,6 +33,26 @@ struct Fetcher::Flight {
   std::uint64_t chunk() const;
 };
 
+/// One holder that is asked for a flight's blocks.
+struct Fetcher::Runner {
+  PeerId peer;
+  SteadyTime asked_at{};
+  std::uint64_t queued = 0;  ///< bytes under way to it then, these included
+  Deadline deadline;
+  std::optional<Result<wire::WithPayload<wire::ReadBlocksReply>>> answer;
+};
+
+/// The holders that are asked for a flight's blocks at the same time: the first answer wins, the
+/// others are canceled. Mostly there is one.
+struct Fetcher::Race {
+  explicit Race(Executor executor) : moved(executor), group(std::move(executor)) {}
+
+  base::Signal moved;  ///< a runner has its answer
+  std::vector<std::shared_ptr<Runner>> runners;
+  SteadyTime check_at = SteadyTime::max();  ///< when to think of another holder
+  TaskGroup group;
+};
+
 /// One call of fetch().
 struct Fetcher::Call {
   std::shared_ptr<cache::Blob> blob;

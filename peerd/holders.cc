@@ -83,13 +83,15 @@ void HolderBook::take_claims(ContentEntry& entry, std::vector<wire::Holder> hold
                               holder.complete,
                               std::move(holder.chunks),
                               {},
-                              {}};
+                              {},
+                              timer_.clock().steady()};
     if (const ContentEntry::Claim* old = entry.find(claim.peer)) {
       claim.denied_until = old->denied_until;
       claim.map_asked_at = old->map_asked_at;
       // What the peer said itself is newer than what it told the tracker.
       const bool knows_better = old->map_asked_at != SteadyTime{} && !claim.complete;
       if (knows_better) claim.chunks = old->chunks;
+      if (claim.chunks == old->chunks) claim.grew_at = old->grew_at;
     }
     claims.push_back(std::move(claim));
   }

@@ -27,6 +27,7 @@ struct ContentEntry {
     Bytes chunks;               ///< as in wire::Holder
     SteadyTime denied_until{};  ///< it said not_found: not asked before
     SteadyTime map_asked_at{};
+    SteadyTime grew_at{};  ///< when it was last heard to have more than before
   };
 
   wire::ContentRef content;

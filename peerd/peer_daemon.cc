@@ -20,11 +20,14 @@ constexpr std::chrono::seconds kGoodbyeTime{2};
 PeerDaemon::PeerDaemon(Environment environment, Options options)
     : environment_(environment),
       options_(std::move(options)),
-      server_(environment.loop.get_executor(), environment.pool, environment.store, members_),
+      server_(environment.loop.get_executor(), environment.timer, environment.pool,
+              environment.store, members_, options_.upload_rate),
       swarm_(environment.loop.get_executor(), environment.network, environment.timer, members_,
              router_),
       group_(environment.loop.get_executor()) {
   server_.register_on(router_);
+  base::gauge("shoal_upload_limit_bytes").set(static_cast<std::int64_t>(options_.upload_rate));
+  base::gauge("shoal_download_limit_bytes").set(static_cast<std::int64_t>(options_.download_rate));
 }
 
 PeerDaemon::~PeerDaemon() = default;
@@ -58,10 +61,11 @@ Result<void> PeerDaemon::open() {
   };
   hooks.make_room = [this](std::uint64_t bytes) { return evictor_->make_room(bytes); };
   fetcher_ = std::make_unique<Fetcher>(
-      Fetcher::Environment{executor, timer, pool, store, *tracker_, swarm_, members_, self},
+      Fetcher::Environment{executor, timer, pool, store, *tracker_, swarm_, members_, self,
+                           options_.download_rate},
       std::move(hooks));
-  replicator_ = std::make_unique<Replicator>(executor, timer, pool, store, *fetcher_, *announcer_,
-                                             *tracker_, self);
+  replicator_ =
+      std::make_unique<Replicator>(executor, timer, pool, store, *fetcher_, *announcer_, *tracker_);
   announcer_->on_unwanted = [this](std::vector<wire::ContentRef> contents) {
     replicator_->drop_unwanted(std::move(contents));
   };

@@ -44,6 +44,8 @@ class PeerDaemon final : public wire::TrackerEvents {
     std::string members_file;  ///< empty: the members are not kept
     std::string hasher;        ///< LeafHasher::name(), for the status
     std::uint64_t jitter_seed = 0;
+    std::uint64_t upload_rate = 0;  ///< bytes a second to other peers; 0 sets no limit
+    std::uint64_t download_rate = 0;
   };
 
   PeerDaemon(Environment environment, Options options);

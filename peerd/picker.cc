@@ -7,7 +7,6 @@
 #include <cstring>
 #include <optional>
 
-#include "base/check.h"
 #include "peerd/limits.h"
 
 namespace shoal::peerd {
@@ -20,17 +19,15 @@ constexpr double kDefaultLatency = 0.002;
 constexpr double kDefaultRate = 200e6;
 // The slowest rate that patience is computed with, so that a wait stays bounded.
 constexpr double kMinRate = 256e3;
-// Answers up to this size measure latency; larger ones are dominated by their bytes.
-constexpr std::uint64_t kShortAnswer = 64 << 10;
-// A rate sample is taken after this much busy time or this many bytes.
-constexpr double kSampleSeconds = 0.05;
-constexpr double kSampleBytes = 4 << 20;
-constexpr double kSmoothing = 0.3;
 constexpr double kJitter = 0.25;
+// What a dear holder must be quicker by to be asked all the same.
+constexpr double kDearFactor = 4;
 constexpr double kFailureHalfLife = 10;
 constexpr double kLieHalfLife = 3600;
 constexpr double kPauseMin = 0.1;
 constexpr double kPauseMax = 3;
+// Answers that are late within this span count once.
+constexpr std::chrono::milliseconds kLateSpan{100};
 
 double seconds(Duration duration) { return std::chrono::duration_cast<Seconds>(duration).count(); }
 
@@ -39,10 +36,6 @@ Duration from_seconds(double value) { return std::chrono::duration_cast<Duration
 double decayed(double value, SteadyTime since, SteadyTime now, double half_life) {
   if (value == 0) return 0;
   return value * std::exp2(-seconds(now - since) / half_life);
-}
-
-double smooth(double old, double sample) {
-  return old == 0 ? sample : old + kSmoothing * (sample - old);
 }
 
 // splitmix64's finaliser: spreads the bits of a small number.
@@ -71,9 +64,9 @@ Picker::Guess Picker::best_of(std::span<const Candidate> candidates) const {
   for (const Candidate& candidate : candidates) {
     const Standing* standing = find(candidate.peer);
     if (standing == nullptr) continue;
-    best.rate = std::max(best.rate, standing->rate);
-    const bool is_quicker = best.latency == 0 || standing->latency < best.latency;
-    if (standing->latency > 0 && is_quicker) best.latency = standing->latency;
+    best.rate = std::max(best.rate, standing->pace.rate());
+    const double latency = standing->pace.latency();
+    if (latency > 0 && (best.latency == 0 || latency < best.latency)) best.latency = latency;
   }
   if (best.rate == 0) best.rate = kDefaultRate;
   if (best.latency == 0) best.latency = kDefaultLatency;
@@ -85,12 +78,14 @@ double Picker::cost(const Candidate& candidate, std::uint64_t bytes, std::uint64
   static const Standing kUnknown;
   const Standing* known = find(candidate.peer);
   const Standing& standing = known != nullptr ? *known : kUnknown;
-  const double latency = standing.latency > 0 ? standing.latency : guess.latency;
-  const double rate = standing.rate > 0 ? standing.rate : guess.rate;
-  const double queue = static_cast<double>(standing.bytes + bytes) / rate;
+  const Pace& pace = standing.pace;
+  const double latency = pace.latency() > 0 ? pace.latency() : guess.latency;
+  const double rate = pace.rate() > 0 ? pace.rate() : guess.rate;
+  const double queue = static_cast<double>(pace.bytes() + bytes) / rate;
   const double failures = decayed(standing.failures, standing.failed_at, now, kFailureHalfLife);
   const double jitter = 1 + kJitter * unit_hash(candidate.peer, rotation ^ self_);
-  return (latency + queue) * (1 + 4 * failures) * jitter;
+  const double dear = candidate.is_dear ? kDearFactor : 1;
+  return (latency + queue) * (1 + 4 * failures) * jitter * dear;
 }
 
 Picker::Choice Picker::choose(std::span<const Candidate> candidates, std::uint64_t bytes,
@@ -99,23 +94,20 @@ Picker::Choice Picker::choose(std::span<const Candidate> candidates, std::uint64
   Choice best;
   double best_cost = 0;
   bool best_online = false;
-  bool is_busy = false;
+  std::optional<double> full_cost;  // of the full holder that would answer first
   std::optional<SteadyTime> retry_at;
   for (const Candidate& candidate : candidates) {
-    if (const Standing* standing = find(candidate.peer)) {
-      if (now < standing->banned_until) continue;
-      if (now < standing->paused_until) {
-        retry_at = retry_at ? std::min(*retry_at, standing->paused_until) : standing->paused_until;
-        continue;
-      }
-      const bool is_full = standing->requests >= kMaxPeerRequests ||
-                           (standing->requests > 0 && standing->bytes + bytes > kMaxPeerBytes);
-      if (is_full) {
-        is_busy = true;
-        continue;
-      }
+    const Standing* const standing = find(candidate.peer);
+    if (standing != nullptr && now < standing->banned_until) continue;
+    if (standing != nullptr && now < standing->paused_until) {
+      retry_at = retry_at ? std::min(*retry_at, standing->paused_until) : standing->paused_until;
+      continue;
     }
     const double candidate_cost = cost(candidate, bytes, rotation, now, guess);
+    if (standing != nullptr && standing->pace.is_full(bytes)) {
+      full_cost = std::min(full_cost.value_or(candidate_cost), candidate_cost);
+      continue;
+    }
     const bool is_better = best.verdict != Verdict::chosen || (candidate.online && !best_online) ||
                            (candidate.online == best_online && candidate_cost < best_cost);
     if (!is_better) continue;
@@ -123,55 +115,63 @@ Picker::Choice Picker::choose(std::span<const Candidate> candidates, std::uint64
     best_cost = candidate_cost;
     best_online = candidate.online;
   }
-  // Somebody who is said to be offline is not asked while another only has its fill.
-  if (best.verdict == Verdict::chosen && (best_online || !is_busy)) return best;
-  if (is_busy) return {Verdict::busy, {}, {}};
+  // Somebody who is said to be offline is not asked while another only has its fill, nor one who
+  // would answer later than that other.
+  const bool is_worth_it = best_online && best_cost <= full_cost.value_or(best_cost);
+  if (best.verdict == Verdict::chosen && (is_worth_it || !full_cost)) return best;
+  if (full_cost) return {Verdict::busy, {}, {}};
   if (retry_at) return {Verdict::later, {}, *retry_at};
   return {};
 }
 
 void Picker::started(const PeerId& peer, std::uint64_t bytes, SteadyTime now) {
-  Standing& standing = standings_[peer];
-  if (standing.requests == 0) standing.last_answer = now;
-  ++standing.requests;
-  standing.bytes += bytes;
+  standings_[peer].pace.started(bytes, now);
 }
 
 void Picker::dropped(const PeerId& peer, std::uint64_t bytes) {
-  Standing& standing = standings_[peer];
-  CHECK(standing.requests > 0 && standing.bytes >= bytes, "answers without requests");
-  --standing.requests;
-  standing.bytes -= bytes;
+  standings_[peer].pace.dropped(bytes);
 }
 
 void Picker::succeeded(const PeerId& peer, std::uint64_t bytes, SteadyTime started_at,
                        SteadyTime now) {
-  dropped(peer, bytes);
   Standing& standing = standings_[peer];
-  if (bytes <= kShortAnswer) {
-    standing.latency = smooth(standing.latency, seconds(now - started_at));
-  }
-  // The time since the answer before it: several requests are under way at once.
-  standing.sample_seconds += seconds(now - std::max(standing.last_answer, started_at));
-  standing.sample_bytes += static_cast<double>(bytes);
-  standing.last_answer = now;
-  if (standing.sample_seconds >= kSampleSeconds || standing.sample_bytes >= kSampleBytes) {
-    const double spent = std::max(standing.sample_seconds, 1e-6);
-    // Small requests say nothing about the rate: there the latency is what is measured.
-    if (standing.sample_bytes >= static_cast<double>(kShortAnswer)) {
-      standing.rate = smooth(standing.rate, standing.sample_bytes / spent);
-    }
-    standing.sample_seconds = 0;
-    standing.sample_bytes = 0;
-  }
+  standing.pace.answered(bytes, started_at, now);
   standing.failures = decayed(standing.failures, standing.failed_at, now, kFailureHalfLife) / 2;
   standing.failed_at = now;
+}
+
+void Picker::outrun(const PeerId& peer, std::uint64_t bytes, SteadyTime started_at,
+                    SteadyTime now) {
+  standings_[peer].pace.outrun(bytes, started_at, now);
+}
+
+void Picker::late(const PeerId& peer, SteadyTime now) {
+  Standing& standing = standings_[peer];
+  if (standing.late_at != SteadyTime{} && now - standing.late_at < kLateSpan) return;
+  standing.late_at = now;
+  add_failure(standing, 0.5, now);
+}
+
+void Picker::silent(const PeerId& peer, SteadyTime now) {
+  Standing& standing = standings_[peer];
+  if (now < standing.paused_until) return;
+  add_failure(standing, 2, now);
+  pause(standing, now);
+}
+
+const Pace& Picker::pace(const PeerId& peer) const {
+  static const Pace kUnknown;
+  const Standing* standing = find(peer);
+  return standing != nullptr ? standing->pace : kUnknown;
 }
 
 void Picker::add_failure(Standing& standing, double weight, SteadyTime now) {
   standing.failures =
       decayed(standing.failures, standing.failed_at, now, kFailureHalfLife) + weight;
   standing.failed_at = now;
+}
+
+void Picker::pause(Standing& standing, SteadyTime now) {
   const double pause = std::min(kPauseMax, kPauseMin * std::exp2(standing.failures - 1));
   standing.paused_until = std::max(standing.paused_until, now + from_seconds(pause));
 }
@@ -190,10 +190,10 @@ void Picker::failed(const PeerId& peer, std::uint64_t bytes, Failure failure, St
       add_failure(standing, 2, now);
       break;
   }
+  pause(standing, now);
 }
 
-Duration Picker::lied(const PeerId& peer, std::uint64_t bytes, SteadyTime now) {
-  dropped(peer, bytes);
+Duration Picker::lied(const PeerId& peer, SteadyTime now) {
   Standing& standing = standings_[peer];
   if (now < standing.banned_until) return standing.banned_until - now;
   standing.lies = decayed(standing.lies, standing.lied_at, now, kLieHalfLife) + 1;
@@ -210,10 +210,9 @@ bool Picker::is_banned(const PeerId& peer, SteadyTime now) const {
 }
 
 Duration Picker::patience(const PeerId& peer, std::uint64_t bytes) const {
-  const Standing* standing = find(peer);
-  const double rate = standing != nullptr && standing->rate > 0 ? standing->rate : kDefaultRate;
-  const std::uint64_t queued = standing != nullptr ? standing->bytes : 0;
-  const double transfer = static_cast<double>(queued + bytes) / std::max(rate, kMinRate);
+  const Pace& known = pace(peer);
+  const double rate = known.rate() > 0 ? known.rate() : kDefaultRate;
+  const double transfer = static_cast<double>(known.bytes() + bytes) / std::max(rate, kMinRate);
   return kRequestTime + from_seconds(2 * transfer);
 }
 

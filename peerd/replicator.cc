@@ -2,10 +2,8 @@
 #include "peerd/replicator.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
-#include "base/hash_tree.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "peerd/content.h"
@@ -80,14 +78,13 @@ Result<std::shared_ptr<cache::Blob>> prepare(cache::BlobStore& store, InodeId in
 }  // namespace
 
 Replicator::Replicator(Executor executor, Timer& timer, Pool& pool, cache::BlobStore& store,
-                       Fetcher& fetcher, Announcer& announcer, Tracker& tracker, PeerId self)
+                       Fetcher& fetcher, Announcer& announcer, Tracker& tracker)
     : timer_(timer),
       pool_(pool),
       store_(store),
       fetcher_(fetcher),
       announcer_(announcer),
       tracker_(tracker),
-      self_(self),
       group_(executor) {}
 
 Replicator::~Replicator() = default;
@@ -182,7 +179,8 @@ Task<Result<void>> Replicator::become_holder(const wire::CopyOrder& order) {
   }
   if (!blob) co_return pass(blob);
   const std::shared_ptr<cache::Blob> target = *blob;
-  auto fetched = co_await fetch_rotated(target, shape);
+  const Deadline deadline = Deadline::after(timer_.clock(), copy_time(shape.content.size));
+  auto fetched = co_await fetcher_.fetch_spread(target, deadline);
   if (!fetched && fetched.error().code() != Errc::canceled) {
     // What came so far may be evicted; it is no copy that anybody counts on.
     auto lower = [&store = store_, inode, shape] { return lower_partial(store, inode, shape); };
@@ -205,23 +203,6 @@ Task<Result<std::optional<cache::Shape>>> Replicator::agree_to_follow(InodeId in
   if (!answer) co_return pass(answer);
   if (answer->front()) co_return at_stake;
   co_return fail(Errc::busy, "inode {} has bytes here that other files need", inode);
-}
-
-/// Each copier begins elsewhere in the file, so that they find chunks at one another and the source
-/// gives each chunk about once.
-Task<Result<void>> Replicator::fetch_rotated(std::shared_ptr<cache::Blob> blob,
-                                             cache::Shape shape) {
-  const Deadline deadline = Deadline::after(timer_.clock(), copy_time(shape.content.size));
-  const std::uint64_t blocks = base::block_count(shape.content.size);
-  const std::uint64_t chunks = base::chunk_count(shape.content.size, shape.chunk_bytes);
-  std::uint64_t head = 0;
-  std::memcpy(&head, self_.digest.bytes.data(), sizeof head);
-  const std::uint64_t first = (head % chunks) * base::blocks_per_chunk(shape.chunk_bytes);
-  auto tail =
-      co_await fetcher_.fetch(blob, {first, blocks - first}, cache::Urgency::replica, deadline);
-  if (!tail || first == 0) co_return tail;
-  auto rest = co_await fetcher_.fetch(blob, {0, first}, cache::Urgency::replica, deadline);
-  co_return rest;
 }
 
 void Replicator::release(std::vector<wire::ReleaseOrder> orders) {

@@ -19,9 +19,9 @@ namespace shoal::peerd {
 /// orders again what is not announced.
 class Replicator {
  public:
-  /// All outlive it. self: where a bulk copy begins differs between peers.
+  /// All outlive it.
   Replicator(Executor executor, Timer& timer, Pool& pool, cache::BlobStore& store, Fetcher& fetcher,
-             Announcer& announcer, Tracker& tracker, PeerId self);
+             Announcer& announcer, Tracker& tracker);
   ~Replicator();  // after stop()
 
   void copy(std::vector<wire::CopyOrder> orders);
@@ -40,7 +40,6 @@ class Replicator {
   Task<void> carry_out(wire::CopyOrder order);
   Task<Result<void>> become_holder(const wire::CopyOrder& order);
   Task<Result<std::optional<cache::Shape>>> agree_to_follow(InodeId inode, cache::Shape shape);
-  Task<Result<void>> fetch_rotated(std::shared_ptr<cache::Blob> blob, cache::Shape shape);
   Task<void> carry_out_release(std::vector<wire::ReleaseOrder> orders);
   Task<void> carry_out_drop(std::vector<wire::ContentRef> contents);
   void ask_again(std::vector<wire::ContentRef> contents);
@@ -53,7 +52,6 @@ class Replicator {
   Fetcher& fetcher_;
   Announcer& announcer_;
   Tracker& tracker_;
-  PeerId self_;
   std::deque<wire::CopyOrder> small_;
   std::deque<wire::CopyOrder> large_;
   std::size_t large_running_ = 0;

@@ -226,6 +226,8 @@ int run(Process& process) {
   process.network = wire::make_tls_network(process.loop, *process.timer, process.identity);
   PeerDaemon::Options options;
   options.name = settings.name;
+  options.upload_rate = settings.upload_rate;
+  options.download_rate = settings.download_rate;
   options.listen = settings.listen;
   options.advertise = settings.advertise;
   options.tracker = settings.tracker;

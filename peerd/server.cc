@@ -6,6 +6,7 @@
 #include "base/hash_tree.h"
 #include "peerd/content.h"
 #include "peerd/limits.h"
+#include "peerd/upload_queue.h"
 
 namespace shoal::peerd {
 namespace {
@@ -46,12 +47,67 @@ class Server::Place {
   std::size_t* count_;  // entries of an unordered_map stay where they are
 };
 
-Server::Server(Executor executor, Pool& pool, cache::BlobStore& store, const Members& members)
-    : pool_(pool),
+struct Server::Uploads {
+  struct Guest {
+    explicit Guest(Executor executor) : woken(std::move(executor)) {}
+    bool is_in = false;
+    base::Signal woken;
+  };
+
+  Uploads(Timer& timer_, UploadQueue::Limits limits) : timer(timer_), queue(limits) {}
+
+  void let_in() {
+    if (is_over) return;  // what is still being sent ends with the connections
+    for (const UploadQueue::Ticket ticket : queue.let_in(timer.clock().steady())) {
+      const auto guest = guests.extract(ticket);
+      guest.mapped()->is_in = true;
+      guest.mapped()->woken.set();
+    }
+  }
+
+  Timer& timer;
+  bool is_over = false;
+  UploadQueue queue;
+  UploadQueue::Ticket last_ticket = 0;
+  std::unordered_map<UploadQueue::Ticket, std::shared_ptr<Guest>> guests;
+};
+
+Server::Server(Executor executor, Timer& timer, Pool& pool, cache::BlobStore& store,
+               const Members& members, std::uint64_t bytes_per_second)
+    : executor_(std::move(executor)),
+      timer_(timer),
+      pool_(pool),
       store_(store),
       members_(members),
-      upload_bytes_(std::move(executor), kMaxUploadBytes),
+      uploads_(std::make_shared<Uploads>(
+          timer, UploadQueue::Limits{kMaxUploadBytes, kMaxPeerUploadBytes, bytes_per_second})),
       sent_("shoal_chunk_sent_bytes_total", members) {}
+
+Server::~Server() { uploads_->is_over = true; }
+
+/// Waits for the peer's turn. The share ends with what is returned. Errors: canceled.
+Task<Result<Server::Share>> Server::enter(PeerId remote, std::uint64_t bytes) {
+  const std::shared_ptr<Uploads> uploads = uploads_;
+  const UploadQueue::Ticket ticket = ++uploads->last_ticket;
+  const auto guest = std::make_shared<Uploads::Guest>(executor_);
+  uploads->guests.emplace(ticket, guest);
+  uploads->queue.enter(ticket, remote, bytes);
+  uploads->let_in();
+  while (!guest->is_in) {
+    const Deadline until{uploads->queue.next(timer_.clock().steady())};
+    auto woken = co_await base::with_deadline(timer_, until, guest->woken.wait());
+    if (!woken && woken.error().code() != Errc::timed_out && !guest->is_in) {
+      uploads->queue.withdraw(ticket);
+      uploads->guests.erase(ticket);
+      co_return pass(woken);
+    }
+    if (!guest->is_in) uploads->let_in();
+  }
+  co_return Share(uploads.get(), [uploads, remote, bytes](const void*) {
+    uploads->queue.leave(remote, bytes);
+    uploads->let_in();
+  });
+}
 
 void Server::register_on(wire::RpcRouter& router) {
   router.on_with_payload<wire::ReadBlocks>(
@@ -84,8 +140,8 @@ Task<Result<wire::WithPayload<wire::ReadBlocksReply>>> Server::read_blocks(
   }
   const Place place(under_way);
   const std::uint64_t bytes = std::uint64_t{request.block_count} * kBlockBytes;
-  auto room = co_await upload_bytes_.acquire(bytes);
-  if (!room) co_return pass(room);
+  auto share = co_await enter(remote, bytes);
+  if (!share) co_return pass(share);
   const auto is_here = std::make_shared<bool>(false);
   auto read = [&store = store_, request, is_here]() -> Result<cache::Served> {
     const auto blob = store.find_content(request.content.id);
@@ -95,7 +151,6 @@ Task<Result<wire::WithPayload<wire::ReadBlocksReply>>> Server::read_blocks(
                        request.block_count, request.with_leaves);
   };
   auto served = co_await pool_.run(std::move(read));
-  upload_bytes_.release(bytes);
   if (!served) {
     if (!*is_here && on_absent) on_absent(request.content);
     co_return pass(served);

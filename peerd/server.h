@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <unordered_map>
 
 #include "base/task.h"
@@ -17,8 +18,12 @@ namespace shoal::peerd {
 /// Owner: the daemon. Thread: the loop; the disk is read in the pool.
 class Server {
  public:
-  /// All outlive it.
-  Server(Executor executor, Pool& pool, cache::BlobStore& store, const Members& members);
+  /// All outlive it. bytes_per_second: 0 sets no limit.
+  Server(Executor executor, Timer& timer, Pool& pool, cache::BlobStore& store,
+         const Members& members, std::uint64_t bytes_per_second);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
 
   /// Called when somebody was sent here for a content of which nothing is here.
   std::function<void(const wire::ContentRef&)> on_absent;
@@ -33,12 +38,19 @@ class Server {
  private:
   /// A request being answered; gives its place back at its end.
   class Place;
-  Result<void> check_welcome(const PeerId& remote) const;
+  /// The queue and those who wait in it; shares keep it.
+  struct Uploads;
+  using Share = std::shared_ptr<const void>;
 
+  Result<void> check_welcome(const PeerId& remote) const;
+  Task<Result<Share>> enter(PeerId remote, std::uint64_t bytes);
+
+  Executor executor_;
+  Timer& timer_;
   Pool& pool_;
   cache::BlobStore& store_;
   const Members& members_;
-  base::Semaphore upload_bytes_;
+  std::shared_ptr<Uploads> uploads_;
   std::unordered_map<PeerId, std::size_t> in_flight_;
   Traffic sent_;
 };

@@ -43,6 +43,8 @@ void declare(base::ConfigSchema& schema, Settings& settings, Texts& texts) {
       .integer("mount.workers", settings.workers, 1, 64)
       .bytes("cache.ceiling", settings.ceiling_bytes)
       .bytes("cache.free_floor", settings.free_floor_bytes)
+      .bytes("limits.upload", settings.upload_rate)
+      .bytes("limits.download", settings.download_rate)
       .integer("pool_threads", settings.pool_threads, 1, 64)
       .text("log.level", texts.log_level)
       .text("log.format", texts.log_format);
@@ -169,6 +171,10 @@ std::string format_settings(const Settings& settings) {
       "# [cache]\n"
       "# ceiling = \"100 GiB\"    # the blobs never take more; default: half of the disk\n"
       "# free_floor = \"1 GiB\"   # left free on the disk for others\n"
+      "\n"
+      "# [limits]\n"
+      "# upload = \"5 MiB\"       # bytes a second to other peers; short answers go first\n"
+      "# download = \"20 MiB\"    # and from them; programs that wait go first\n"
       "\n"
       "# [log]\n"
       "# level = \"info\"         # debug, info, warning, error\n"

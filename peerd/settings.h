@@ -35,6 +35,10 @@ struct Settings {
   std::uint64_t free_floor_bytes = 0;
   std::int64_t pool_threads = 4;
 
+  /// Bytes a second to and from other peers; 0 sets no limit.
+  std::uint64_t upload_rate = 0;
+  std::uint64_t download_rate = 0;
+
   base::LogOptions log;
 };
 

@@ -79,6 +79,26 @@ class FetcherTest : public testing::Test {
     return **place;
   }
 
+  Task<void> fetch_and_note(Fetcher& fetcher, std::shared_ptr<cache::Blob> blob,
+                            cache::BlockRun run, Urgency urgency, std::optional<SteadyTime>& done) {
+    const Deadline deadline = Deadline::after(time_, seconds(60));
+    auto fetched = co_await fetcher.fetch(std::move(blob), run, urgency, deadline);
+    EXPECT_TRUE(fetched);
+    done = time_.steady();
+  }
+
+  Result<void> copy(std::shared_ptr<cache::Blob> blob, Duration budget = seconds(60)) {
+    Result<void> outcome;
+    test::run_virtual_until_done(
+        loop_, time_,
+        [](Fetcher& fetcher, std::shared_ptr<cache::Blob> target, Deadline deadline,
+           Result<void>& place) -> Task<void> {
+          auto copied = co_await fetcher.fetch_spread(std::move(target), deadline);
+          place = std::move(copied);
+        }(*fetcher_, std::move(blob), Deadline::after(time_, budget), outcome));
+    return outcome;
+  }
+
   base::Loop loop_;
   test::VirtualTime time_;
   std::unique_ptr<Pool> pool_ = base::make_inline_pool();
@@ -478,6 +498,142 @@ TEST_F(FetcherTest, refuses_a_layer_that_does_not_lead_to_the_root) {
       }(*fetcher_, content.shape, Deadline::after(time_, seconds(2)), layer));
   ASSERT_TRUE(layer && !*layer);
   EXPECT_EQ(layer->error().code(), Errc::corrupt);
+}
+
+TEST_F(FetcherTest, asks_a_second_holder_when_the_first_is_late) {
+  base::Counter& hedged = base::counter("shoal_chunk_requests_hedged_total");
+  const MadeContent content = offer(64 * kMiB, 40, {"a", "b"});
+  const auto blob = blob_of(content);
+  ASSERT_TRUE(fetch(blob, {0, 1024}));  // both are measured
+  const std::uint64_t before = hedged.value();
+  peers_.peer("a").delay = seconds(1);
+  const SteadyTime start = time_.steady();
+  // Single blocks, one after another, as a program reads here and there.
+  for (std::uint64_t block = 1024; block < 1024 + 40 * 64; block += 64) {
+    ASSERT_TRUE(fetch(blob, {block, 1}));
+  }
+  EXPECT_LT(time_.steady() - start, milliseconds(1500)) << "more than one read waited for it";
+  EXPECT_GT(hedged.value(), before);
+}
+
+TEST_F(FetcherTest, asks_for_no_more_than_its_budget_twice) {
+  base::Counter& hedged = base::counter("shoal_chunk_requests_hedged_total");
+  const std::uint64_t before = hedged.value();
+  const MadeContent content = offer(256 * kMiB, 41, {"a", "b"});
+  // Each answer of either is late by chance, so that there is always a reason.
+  std::uint64_t number = 0;
+  for (const char* name : {"a", "b"}) {
+    peers_.peer(name).before_answer = [&](FakePeer& peer) {
+      peer.delay = ++number % 5 == 0 ? milliseconds(400) : milliseconds(5);
+    };
+  }
+  ASSERT_TRUE(fetch(blob_of(content), all_of(content), seconds(100)));
+  EXPECT_LE(peers_.peer("a").bytes_sent + peers_.peer("b").bytes_sent,
+            content.bytes.size() + content.bytes.size() / 20 + kMaxHedgeBytes);
+  EXPECT_LE(hedged.value() - before, 256 / 20 + kMaxHedgeBytes / kMiB);
+}
+
+TEST_F(FetcherTest, takes_the_requests_of_a_holder_that_fell_silent) {
+  for (const Urgency urgency : {Urgency::reader, Urgency::readahead}) {
+    const auto tag = std::to_string(static_cast<int>(urgency));
+    const MadeContent content = offer(256 * kMiB, 420 + static_cast<std::uint64_t>(urgency),
+                                      {"a" + tag, "b" + tag, "c" + tag, "d" + tag});
+    for (const char* name : {"a", "b", "c", "d"}) peers_.peer(name + tag).delay = milliseconds(20);
+    FakePeer& silent = peers_.peer("d" + tag);
+    std::size_t answers = 0;
+    silent.before_answer = [&answers](FakePeer& peer) {
+      if (++answers == 10) peer.way = Way::stalls;
+    };
+    const auto blob = blob_of(content, 700 + static_cast<std::uint64_t>(urgency));
+    TaskGroup group(loop_.get_executor());
+    const SteadyTime start = time_.steady();
+    const Place place = begin(group, blob, all_of(content), seconds(60), urgency);
+    ASSERT_TRUE(test::run_virtual(loop_, time_, [&] { return place->has_value(); }));
+    ASSERT_TRUE(**place);
+    // The time-out of a request alone would be six seconds.
+    EXPECT_LT(time_.steady() - start, milliseconds(1200)) << tag;
+    EXPECT_EQ(test::read_all(*blob, content.bytes.size()), content.bytes);
+    test::run_virtual_until_done(loop_, time_, group.stop());
+  }
+}
+
+TEST_F(FetcherTest, asks_nobody_twice_when_there_is_one_holder) {
+  const MadeContent content = offer(4 * kMiB, 44, {"a"});
+  peers_.peer("a").delay = seconds(1);
+  ASSERT_TRUE(fetch(blob_of(content), all_of(content)));
+  EXPECT_EQ(peers_.peer("a").requests, 4u);
+}
+
+TEST_F(FetcherTest, names_a_liar_and_goes_on_at_once) {
+  const MadeContent content = offer(64 * kMiB, 45, {"good", "bad"});
+  peers_.peer("bad").way = Way::lies;
+  const SteadyTime start = time_.steady();
+  ASSERT_TRUE(fetch(blob_of(content), all_of(content)));
+  EXPECT_LT(time_.steady() - start, milliseconds(500));
+  EXPECT_GT(peers_.peer("bad").hang_ups, 0u);
+}
+
+TEST_F(FetcherTest, receives_no_faster_than_it_may_and_what_is_urgent_first) {
+  Fetcher limited(Fetcher::Environment{loop_.get_executor(), time_, *pool_, *store_, tracker_,
+                                       peers_, members_, test::peer_id("self"), 10 * kMiB},
+                  {});
+  const MadeContent content = offer(64 * kMiB, 46, {"a"});
+  const auto blob = blob_of(content);
+  std::optional<SteadyTime> copied, read;
+  TaskGroup group(loop_.get_executor());
+  const SteadyTime start = time_.steady();
+  spawn(group, fetch_and_note(limited, blob, {0, 30 * 64}, Urgency::replica, copied));
+  const SteadyTime later = start + milliseconds(500);
+  test::run_virtual(loop_, time_, [&] { return time_.steady() >= later; });
+  spawn(group, fetch_and_note(limited, blob, {50 * 64, 1}, Urgency::reader, read));
+  ASSERT_TRUE(test::run_virtual(loop_, time_, [&] { return copied && read; }));
+  EXPECT_GT(*copied - start, milliseconds(2500));
+  EXPECT_LT(*copied - start, milliseconds(3500));
+  EXPECT_LT(*read - later, milliseconds(400)) << "it queued behind a copy";
+  test::run_virtual_until_done(loop_, time_, group.stop());
+  test::run_virtual_until_done(loop_, time_, limited.stop());
+}
+
+TEST_F(FetcherTest, copies_whole_contents_of_every_size) {
+  std::uint64_t seed = 3000;
+  for (const std::uint64_t size : {std::uint64_t{1}, kMiB, 3 * kMiB + 1, 40 * kMiB + 12345}) {
+    const MadeContent content = offer(size, ++seed, {"a", "b"});
+    const auto blob = blob_of(content, seed);
+    EXPECT_TRUE(copy(blob));
+    EXPECT_EQ(test::read_all(*blob, size), content.bytes) << size;
+    EXPECT_EQ(blob->info().state, cache::BlobState::sealed);
+  }
+}
+
+TEST_F(FetcherTest, copies_from_partial_holders_what_they_have) {
+  const MadeContent content = offer(64 * kMiB, 47, {"source"});
+  Bytes half(8);
+  std::fill(half.begin(), half.begin() + 4, std::byte{0xff});
+  peers_.peer("partial").chunks = half;
+  tracker_.hold(content, "partial", true, half);
+  ASSERT_TRUE(copy(blob_of(content)));
+  // But for what was asked for before it was known.
+  EXPECT_GE(peers_.peer("partial").bytes_sent, 32 * kMiB - kFirstSpreadChunks * kMiB);
+  EXPECT_LE(peers_.peer("source").bytes_sent, 36 * kMiB);
+}
+
+TEST_F(FetcherTest, copies_what_a_member_of_the_crowd_never_gets) {
+  const MadeContent content = offer(64 * kMiB, 48, {"source"});
+  Bytes one(8);
+  one[0] = std::byte{0x80};
+  peers_.peer("idle").chunks = one;
+  tracker_.hold(content, "idle", true, one);
+  const SteadyTime start = time_.steady();
+  ASSERT_TRUE(copy(blob_of(content)));
+  EXPECT_LT(time_.steady() - start, seconds(10));
+}
+
+TEST_F(FetcherTest, gives_up_a_copy_that_nobody_can_serve) {
+  const MadeContent content = offer(16 * kMiB, 49, {"gone"});
+  peers_.peer("gone").way = Way::gone;
+  const SteadyTime start = time_.steady();
+  EXPECT_FALSE(copy(blob_of(content), seconds(5)));
+  EXPECT_LE(time_.steady() - start, seconds(6));
 }
 
 }  // namespace

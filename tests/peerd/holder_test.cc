@@ -32,8 +32,7 @@ class HolderTest : public testing::Test {
         fetcher_(Fetcher::Environment{loop_.get_executor(), time_, *pool_, *store_, tracker_,
                                       peers_, members_, test::peer_id("self")},
                  hooks()),
-        replicator_(loop_.get_executor(), time_, *pool_, *store_, fetcher_, announcer_, tracker_,
-                    test::peer_id("self")) {
+        replicator_(loop_.get_executor(), time_, *pool_, *store_, fetcher_, announcer_, tracker_) {
     announcer_.on_unwanted = [this](std::vector<wire::ContentRef> contents) {
       replicator_.drop_unwanted(std::move(contents));
     };

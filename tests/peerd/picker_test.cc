@@ -38,6 +38,13 @@ void serve(Picker& picker, const PeerId& id, std::uint64_t bytes, Duration took,
   picker.succeeded(id, bytes, asked_at, now);
 }
 
+/// An answer of peer 0 that does not hash.
+Duration lie(Picker& picker, SteadyTime now) {
+  picker.started(peer(0), kMiB, now);
+  picker.succeeded(peer(0), kMiB, now, now);
+  return picker.lied(peer(0), now);
+}
+
 TEST(Picker, finds_nobody_among_no_candidates) {
   const Picker picker(1);
   EXPECT_EQ(picker.choose({}, kMiB, 0, kStart).verdict, Verdict::none);
@@ -106,7 +113,7 @@ TEST(Picker, measures_the_rate_of_pipelined_answers_and_not_of_each_request) {
 TEST(Picker, asks_those_who_are_said_to_be_offline_only_when_nobody_else_is_left) {
   Picker picker(1);
   const std::vector<Picker::Candidate> list{{peer(0), false}, {peer(1), true}};
-  for (int i = 0; i < 4; ++i) picker.started(peer(1), kMiB, kStart);
+  picker.started(peer(1), kMiB, kStart);
   EXPECT_EQ(picker.choose(list, kMiB, 0, kStart).peer, peer(1));
   picker.failed(peer(1), kMiB, Picker::Failure::broken, kStart);
   const Picker::Choice choice = picker.choose(list, kMiB, 0, kStart);
@@ -121,16 +128,70 @@ TEST(Picker, waits_for_a_full_holder_instead_of_asking_one_who_is_offline) {
   EXPECT_EQ(picker.choose(list, kMiB, 0, kStart).verdict, Verdict::busy);
 }
 
-TEST(Picker, keeps_bytes_under_way_to_one_peer_below_the_limit) {
+TEST(Picker, keeps_bytes_under_way_to_one_peer_below_its_window) {
   Picker picker(1);
   std::uint64_t asked = 0;
   while (picker.choose(candidates(1), kMiB, 0, kStart).verdict == Verdict::chosen) {
     picker.started(peer(0), kMiB, kStart);
     asked += kMiB;
-    ASSERT_LE(asked, kMaxPeerBytes);
+    ASSERT_LE(asked, kFirstPeerWindow);
   }
-  EXPECT_EQ(asked, kMaxPeerBytes);
+  EXPECT_EQ(asked, kFirstPeerWindow);
   EXPECT_EQ(picker.choose(candidates(1), kMiB, 0, kStart).verdict, Verdict::busy);
+}
+
+TEST(Picker, waits_for_a_full_holder_that_would_answer_before_a_slow_one) {
+  Picker picker(1);
+  SteadyTime now = kStart;
+  for (int i = 0; i < 20; ++i) serve(picker, peer(0), kMiB, milliseconds(10), now);
+  for (int i = 0; i < 20; ++i) serve(picker, peer(1), kMiB, milliseconds(500), now);
+  while (!picker.pace(peer(0)).is_full(kMiB)) picker.started(peer(0), kMiB, now);
+  EXPECT_EQ(picker.choose(candidates(2), kMiB, 0, now).verdict, Verdict::busy);
+  // One that is as good is not left idle.
+  EXPECT_EQ(picker.choose(std::vector<Picker::Candidate>{{peer(0)}, {peer(2)}}, kMiB, 0, now).peer,
+            peer(2));
+}
+
+TEST(Picker, asks_a_dear_holder_only_when_it_is_much_quicker) {
+  Picker picker(1);
+  const std::vector<Picker::Candidate> list{{peer(0), true, true}, {peer(1), true, false}};
+  for (std::uint64_t chunk = 0; chunk < 32; ++chunk) {
+    EXPECT_EQ(picker.choose(list, kMiB, chunk, kStart).peer, peer(1));
+  }
+  SteadyTime now = kStart;
+  for (int i = 0; i < 20; ++i) serve(picker, peer(0), kMiB, milliseconds(10), now);
+  for (int i = 0; i < 20; ++i) serve(picker, peer(1), kMiB, milliseconds(500), now);
+  EXPECT_EQ(picker.choose(list, kMiB, 0, now).peer, peer(0));
+}
+
+TEST(Picker, counts_answers_that_are_late_together_once_and_pauses_nobody) {
+  Picker picker(1);
+  for (int i = 0; i < 50; ++i) picker.late(peer(0), kStart);
+  EXPECT_EQ(picker.choose(candidates(1), kMiB, 0, kStart).verdict, Verdict::chosen);
+  picker.started(peer(1), 5 * kMiB, kStart);
+  EXPECT_EQ(picker.choose(candidates(2), kMiB, 0, kStart).peer, peer(0));
+}
+
+TEST(Picker, pauses_a_silent_holder_once_for_all_its_requests) {
+  Picker picker(1);
+  for (int i = 0; i < 50; ++i) picker.silent(peer(0), kStart);
+  const Picker::Choice choice = picker.choose(candidates(1), kMiB, 0, kStart);
+  ASSERT_EQ(choice.verdict, Verdict::later);
+  EXPECT_LE(choice.retry_at - kStart, milliseconds(500));
+}
+
+TEST(Picker, avoids_a_late_holder_for_a_while) {
+  Picker picker(1);
+  picker.late(peer(0), kStart);
+  for (std::uint64_t chunk = 0; chunk < 32; ++chunk) {
+    EXPECT_EQ(picker.choose(candidates(2), kMiB, chunk, kStart).peer, peer(1));
+  }
+  const SteadyTime later = kStart + seconds(60);
+  std::set<PeerId> chosen;
+  for (std::uint64_t chunk = 0; chunk < 64; ++chunk) {
+    chosen.insert(picker.choose(candidates(2), kMiB, chunk, later).peer);
+  }
+  EXPECT_EQ(chosen.size(), 2u);
 }
 
 TEST(Picker, pauses_a_failing_holder_longer_each_time_and_forgives_with_time) {
@@ -164,22 +225,19 @@ TEST(Picker, takes_another_holder_while_one_pauses) {
 
 TEST(Picker, bans_a_liar_longer_each_time) {
   Picker picker(1);
-  picker.started(peer(0), kMiB, kStart);
-  const Duration first = picker.lied(peer(0), kMiB, kStart);
+  const Duration first = lie(picker, kStart);
   EXPECT_TRUE(picker.is_banned(peer(0), kStart));
   EXPECT_EQ(picker.choose(candidates(1), kMiB, 0, kStart).verdict, Verdict::none);
   const SteadyTime back = kStart + first;
   EXPECT_FALSE(picker.is_banned(peer(0), back));
-  picker.started(peer(0), kMiB, back);
-  EXPECT_GT(picker.lied(peer(0), kMiB, back), first + first / 2);
+  EXPECT_GT(lie(picker, back), first + first / 2);
 }
 
 TEST(Picker, never_bans_for_longer_than_the_limit) {
   Picker picker(1);
   SteadyTime now = kStart;
   for (int i = 0; i < 30; ++i) {
-    picker.started(peer(0), kMiB, now);
-    const Duration ban = picker.lied(peer(0), kMiB, now);
+    const Duration ban = lie(picker, now);
     EXPECT_LE(ban, kMaxBanTime);
     now += ban;
   }

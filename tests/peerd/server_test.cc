@@ -65,6 +65,15 @@ class ServerTest : public testing::Test {
     EXPECT_TRUE(test::run_virtual(loop_, time_, [&] { return place->has_value(); }));
     return **place;
   }
+  void welcome(const std::vector<std::string>& names) {
+    std::vector<wire::Member> members(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) members[i].peer = test::peer_id(names[i]);
+    members_.replace(std::move(members));
+  }
+  static std::size_t answered(const std::vector<Place>& places) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(places, [](const Place& place) { return place->has_value(); }));
+  }
   static wire::ReadBlocks request(const MadeContent& content, std::uint64_t chunk,
                                   std::uint32_t first, std::uint32_t count, bool leaves = false) {
     return {content.ref(), chunk, first, count, leaves};
@@ -75,7 +84,7 @@ class ServerTest : public testing::Test {
   HeldPool pool_;
   std::unique_ptr<cache::BlobStore> store_ = cache::make_memory_store(256 * kMiB);
   Members members_;
-  Server server_{loop_.get_executor(), pool_, *store_, members_};
+  Server server_{loop_.get_executor(), time_, pool_, *store_, members_, 0};
   TaskGroup group_{loop_.get_executor()};
 };
 
@@ -160,22 +169,79 @@ TEST_F(ServerTest, refuses_more_requests_of_one_peer_than_its_limit) {
 TEST_F(ServerTest, reads_no_more_into_memory_than_its_limit) {
   const MadeContent content = test::make_content(8 * kMiB, 7);
   test::put_content(*store_, InodeId(5), content);
+  std::vector<std::string> names;
+  for (int i = 0; i < 8; ++i) names.push_back("member " + std::to_string(i));
+  welcome(names);
   pool_.is_held = true;
   std::vector<Place> places;
-  for (std::size_t i = 0; i < 100; ++i) {
-    places.push_back(begin("member", request(content, i % 8, 0, 64)));
+  for (std::size_t i = 0; i < 160; ++i) {
+    places.push_back(begin(names[i % names.size()], request(content, i % 8, 0, 64)));
   }
   test::run_ready(loop_);
   pool_.let_go();
   pool_.is_held = true;  // those who waited for memory come only now
   test::run_ready(loop_);
-  const auto answered =
-      std::ranges::count_if(places, [](const Place& place) { return place->has_value(); });
-  EXPECT_EQ(static_cast<std::uint64_t>(answered), kMaxUploadBytes / kMiB);
+  EXPECT_EQ(answered(places), kMaxUploadBytes / kMiB);
   pool_.let_go();
-  EXPECT_TRUE(test::run_virtual(loop_, time_, [&] {
-    return std::ranges::all_of(places, [](const Place& place) { return place->has_value(); });
-  }));
+  EXPECT_TRUE(test::run_virtual(loop_, time_, [&] { return answered(places) == places.size(); }));
+}
+
+TEST_F(ServerTest, reads_no_more_for_one_peer_than_its_share_and_lets_others_pass) {
+  const MadeContent content = test::make_content(8 * kMiB, 8);
+  test::put_content(*store_, InodeId(5), content);
+  welcome({"greedy", "member"});
+  pool_.is_held = true;
+  std::vector<Place> places;
+  for (std::size_t i = 0; i < 100; ++i) {
+    places.push_back(begin("greedy", request(content, i % 8, 0, 64)));
+  }
+  test::run_ready(loop_);
+  const Place other = begin("member", request(content, 0, 0, 64));
+  test::run_ready(loop_);
+  pool_.let_go();
+  pool_.is_held = true;
+  test::run_ready(loop_);
+  EXPECT_EQ(answered(places), kMaxPeerUploadBytes / kMiB);
+  EXPECT_TRUE(other->has_value());
+  pool_.let_go();
+  EXPECT_TRUE(test::run_virtual(loop_, time_, [&] { return answered(places) == places.size(); }));
+}
+
+TEST_F(ServerTest, gives_back_the_share_of_a_request_that_was_canceled) {
+  const MadeContent content = test::make_content(8 * kMiB, 9);
+  test::put_content(*store_, InodeId(5), content);
+  welcome({"member", "other"});
+  std::vector<Place> places;
+  for (std::size_t i = 0; i < 20; ++i) {
+    places.push_back(begin("member", request(content, i % 8, 0, 64)));
+  }
+  test::run_ready(loop_);
+  test::run_virtual_until_done(loop_, time_, group_.stop());
+  places.clear();
+  TaskGroup later(loop_.get_executor());
+  std::vector<Place> next;
+  for (std::size_t i = 0; i < kMaxPeerUploadBytes / kMiB; ++i) {
+    next.push_back(std::make_shared<std::optional<Reply>>());
+    spawn(later, ask(server_, test::peer_id("member"), request(content, i % 8, 0, 64), next[i]));
+  }
+  test::run_ready(loop_);
+  EXPECT_EQ(answered(next), kMaxPeerUploadBytes / kMiB);
+  test::run_virtual_until_done(loop_, time_, later.stop());
+}
+
+TEST_F(ServerTest, sends_no_faster_than_it_may) {
+  Server limited(loop_.get_executor(), time_, pool_, *store_, members_, 10 * kMiB);
+  const MadeContent content = test::make_content(8 * kMiB, 10);
+  test::put_content(*store_, InodeId(5), content);
+  const SteadyTime start = time_.steady();
+  std::vector<Place> places;
+  for (std::size_t i = 0; i < 40; ++i) {
+    places.push_back(std::make_shared<std::optional<Reply>>());
+    spawn(group_, ask(limited, test::peer_id("member"), request(content, i % 8, 0, 64), places[i]));
+  }
+  ASSERT_TRUE(test::run_virtual(loop_, time_, [&] { return answered(places) == places.size(); }));
+  EXPECT_GT(time_.steady() - start, std::chrono::milliseconds(3500));
+  EXPECT_LT(time_.steady() - start, std::chrono::milliseconds(4500));
 }
 
 }  // namespace

@@ -46,6 +46,8 @@ TEST(Settings, know_every_key_that_the_file_shows_as_a_comment) {
   ASSERT_TRUE(read) << read.error().message() << "\n" << shown;
   EXPECT_EQ(read->mount_point, "/mnt/swarm");
   EXPECT_EQ(read->ceiling_bytes, std::uint64_t{100} << 30);
+  EXPECT_EQ(read->upload_rate, std::uint64_t{5} << 20);
+  EXPECT_EQ(read->download_rate, std::uint64_t{20} << 20);
 }
 
 struct Case {

@@ -22,7 +22,7 @@ using test::MadeContent;
 struct Machine {
   Machine(base::Loop& loop, Timer& timer, test::SimNetwork& network, const std::string& address)
       : host(network.host(address)),
-        server(loop.get_executor(), *pool, *store, members),
+        server(loop.get_executor(), timer, *pool, *store, members, 0),
         swarm(loop.get_executor(), host, timer, members, router) {
     server.register_on(router);
   }

@@ -155,7 +155,14 @@ class SimConnection final : public Connection {
   SteadyTime arrival_time(std::size_t cost) {
     const double seconds = static_cast<double>(cost) / network_.options_.bytes_per_second;
     const auto transfer = Duration(static_cast<std::int64_t>(seconds * 1e9));
-    SteadyTime at = network_.timer_.clock().steady() + network_.draw_delay();
+    SteadyTime at = network_.timer_.clock().steady();
+    const auto uplink = network_.uplinks_.find(mine_.address);
+    if (uplink != network_.uplinks_.end()) {
+      const double span = static_cast<double>(cost) / uplink->second.bytes_per_second;
+      at = std::max(at, uplink->second.free_at) + Duration(static_cast<std::int64_t>(span * 1e9));
+      uplink->second.free_at = at;
+    }
+    at += network_.draw_delay();
     if (!theirs_.arriving.empty()) at = std::max(at, theirs_.arriving.back().at);
     return at + transfer;
   }
@@ -335,6 +342,10 @@ void SimNetwork::isolate(const std::string& address) {
 void SimNetwork::rejoin(const std::string& address) {
   isolated_.erase(address);
   review();
+}
+
+void SimNetwork::set_uplink(const std::string& address, double bytes_per_second) {
+  uplinks_[address].bytes_per_second = bytes_per_second;
 }
 
 void SimNetwork::heal_all() {

@@ -64,6 +64,9 @@ class SimNetwork {
   void power_off(const std::string& address);
   void power_on(const std::string& address);
 
+  /// All that a machine sends passes one line of that rate; beside the rate of each connection.
+  void set_uplink(const std::string& address, double bytes_per_second);
+
   void set_break_chance(double chance) { options_.break_chance = chance; }
   std::uint64_t frames_sent() const { return frames_sent_; }
   std::uint64_t connections_made() const { return connections_made_; }
@@ -90,6 +93,11 @@ class SimNetwork {
   std::vector<std::weak_ptr<SimLink>> links_;
   std::set<std::pair<std::string, std::string>> cuts_;
   std::set<std::string> isolated_;
+  struct Uplink {
+    double bytes_per_second = 0;
+    SteadyTime free_at{};
+  };
+  std::map<std::string, Uplink> uplinks_;
   std::uint64_t frames_sent_ = 0;
   std::uint64_t connections_made_ = 0;
   std::uint16_t next_port_ = 40'000;
