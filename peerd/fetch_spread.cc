@@ -73,6 +73,8 @@ Task<Result<void>> Fetcher::fetch_spread(std::shared_ptr<cache::Blob> blob, Dead
   work.wanted = co_await environment_.pool.run(
       [blob = work.blob, shape] { return absent_chunks(*blob, shape); });
   work.began_at = work.news_at = work.look_at = now();
+  // Before there is anything to offer: others who begin now should know whom they share this with.
+  if (hooks_.on_stored) hooks_.on_stored(work.blob, work.blob->info().state);
   Result<void> outcome = co_await drive_spread(work);
   co_await work.group.stop();
   co_return outcome;
@@ -167,7 +169,8 @@ Task<void> Fetcher::look_around(Spreading* work) {
   const std::shared_ptr<ContentEntry> entry = work->entry;
   const SteadyTime moment = now();
   const Deadline limit = work->deadline.earlier(Deadline{moment + kLocateTime});
-  if (moment - entry->asked_at >= kCrowdFresh) {
+  const bool is_early = moment - work->began_at < kCrowdFresh;
+  if (moment - entry->asked_at >= (is_early ? Duration(kCrowdInterval) : Duration(kCrowdFresh))) {
     auto asked = co_await book_.ask(entry, limit);
     static_cast<void>(asked.has_value());  // those that are known will do
   }

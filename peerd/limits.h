@@ -49,7 +49,7 @@ inline constexpr std::chrono::seconds kRequestTime{6};
 inline constexpr std::chrono::seconds kCopySilence{5};
 /// Bytes asked of a second holder, as a part of all bytes received, and what can be saved up.
 inline constexpr double kHedgePart = 0.05;
-inline constexpr std::uint64_t kMaxHedgeBytes = 8 << 20;
+inline constexpr std::uint64_t kMaxHedgeBytes = 4 << 20;
 /// A peer that said not_found is not asked for that content again before this.
 inline constexpr std::chrono::seconds kDenialTime{1};
 /// Holders that are asked for the same blocks at the same time.
@@ -72,7 +72,7 @@ inline constexpr std::chrono::hours kMaxBanTime{1};
 /// the same may not be known yet; how often its crowd is asked what it has by
 /// now, how many of them at a time, and how often the tracker is asked who else is in it.
 inline constexpr std::size_t kMaxSpreadChunks = 32;
-inline constexpr std::size_t kFirstSpreadChunks = 4;
+inline constexpr std::size_t kFirstSpreadChunks = 2;
 inline constexpr std::chrono::milliseconds kCrowdInterval{200};
 inline constexpr std::size_t kMaxCrowdAsked = 16;
 inline constexpr std::chrono::seconds kCrowdFresh{1};

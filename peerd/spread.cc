@@ -2,6 +2,7 @@
 #include "peerd/spread.h"
 
 #include <algorithm>
+#include <compare>
 
 #include "peerd/content.h"
 
@@ -35,7 +36,9 @@ SpreadPlan plan_spread(std::span<const std::uint64_t> wanted, std::span<const Cr
   SpreadPlan plan;
   struct Rare {
     std::size_t holders;
+    std::size_t place;  ///< counted from our own start: others begin elsewhere
     std::uint64_t chunk;
+    auto operator<=>(const Rare&) const = default;
   };
   std::vector<Rare> held;
   const std::uint64_t start = chunk_count == 0 ? 0 : self % chunk_count;
@@ -45,14 +48,13 @@ SpreadPlan plan_spread(std::span<const std::uint64_t> wanted, std::span<const Cr
   for (std::size_t i = 0; i < looks; ++i) {
     const std::uint64_t chunk = wanted[(before + i) % wanted.size()];
     if (const std::size_t holders = count_holders(chunk, crowd); holders > 0) {
-      held.push_back({holders, chunk});
+      held.push_back({holders, i, chunk});
       continue;
     }
     std::vector<std::uint64_t>& list = is_ours(chunk, crowd, self) ? plan.own : plan.others;
     if (list.size() < limit) list.push_back(chunk);
   }
-  // Among equals the order from our own start is kept: others begin elsewhere.
-  std::ranges::stable_sort(held, {}, &Rare::holders);
+  std::ranges::sort(held);
   for (const Rare& rare : held) {
     if (plan.from_crowd.size() == limit) break;
     plan.from_crowd.push_back(rare.chunk);

@@ -10,7 +10,7 @@ import tempfile
 
 ROOT = os.environ["SHOAL_SOURCE_DIR"]
 SWARM = os.path.join(ROOT, "iozone", "swarm")
-LOOPBACK_FIGURES = 6
+LOOPBACK_FIGURES = 7
 SHAPED_FIGURES = 6
 
 

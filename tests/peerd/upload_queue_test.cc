@@ -18,11 +18,13 @@ using Tickets = std::vector<UploadQueue::Ticket>;
 constexpr std::uint64_t kMiB = 1 << 20;
 const SteadyTime kStart{std::chrono::hours(1)};
 
-PeerId peer(int number) { return PeerId{base::sha256(as_bytes("peer " + std::to_string(number)))}; }
+PeerId peer(std::uint64_t number) {
+  return PeerId{base::sha256(as_bytes("peer " + std::to_string(number)))};
+}
 
 TEST(UploadQueue, lets_in_what_fits_in_the_order_of_arrival) {
   UploadQueue queue({4 * kMiB, 4 * kMiB, 0});
-  for (int i = 1; i <= 6; ++i) queue.enter(i, peer(i), kMiB);
+  for (std::uint64_t i = 1; i <= 6; ++i) queue.enter(i, peer(i), kMiB);
   EXPECT_EQ(queue.let_in(kStart), (Tickets{1, 2, 3, 4}));
   queue.leave(peer(2), kMiB);
   EXPECT_EQ(queue.let_in(kStart), (Tickets{5}));
@@ -34,7 +36,7 @@ TEST(UploadQueue, lets_in_what_fits_in_the_order_of_arrival) {
 
 TEST(UploadQueue, lets_a_new_peer_go_before_one_that_was_given_more) {
   UploadQueue queue({4 * kMiB, 4 * kMiB, 0});
-  for (int i = 1; i <= 8; ++i) queue.enter(i, peer(1), kMiB);
+  for (std::uint64_t i = 1; i <= 8; ++i) queue.enter(i, peer(1), kMiB);
   EXPECT_EQ(queue.let_in(kStart), (Tickets{1, 2, 3, 4}));
   queue.enter(9, peer(2), kMiB);
   queue.leave(peer(1), kMiB);
@@ -43,7 +45,7 @@ TEST(UploadQueue, lets_a_new_peer_go_before_one_that_was_given_more) {
 
 TEST(UploadQueue, keeps_a_peer_within_its_share_whatever_it_asks_for) {
   UploadQueue queue({64 * kMiB, 2 * kMiB, 0});
-  for (int i = 1; i <= 8; ++i) queue.enter(i, peer(1), kMiB);
+  for (std::uint64_t i = 1; i <= 8; ++i) queue.enter(i, peer(1), kMiB);
   EXPECT_EQ(queue.let_in(kStart), (Tickets{1, 2}));
   queue.enter(9, peer(2), kMiB);
   EXPECT_EQ(queue.let_in(kStart), (Tickets{9}));
@@ -51,7 +53,7 @@ TEST(UploadQueue, keeps_a_peer_within_its_share_whatever_it_asks_for) {
 
 TEST(UploadQueue, lets_short_answers_go_before_long_ones) {
   UploadQueue queue({64 * kMiB, 4 * kMiB, 10 * kMiB});
-  for (int i = 1; i <= 4; ++i) queue.enter(i, peer(i), 4 * kMiB);
+  for (std::uint64_t i = 1; i <= 4; ++i) queue.enter(i, peer(i), 4 * kMiB);
   EXPECT_EQ(queue.let_in(kStart), (Tickets{1}));
   queue.enter(5, peer(5), 16 << 10);
   EXPECT_EQ(queue.let_in(kStart + milliseconds(350)), (Tickets{5, 2}));
@@ -68,10 +70,10 @@ TEST(UploadQueue, lets_in_alone_what_is_larger_than_the_limit) {
 
 TEST(UploadQueue, shares_a_limited_rate_evenly_among_peers) {
   UploadQueue queue({64 * kMiB, 16 * kMiB, 10 * kMiB});
-  std::map<UploadQueue::Ticket, int> whose;
+  std::map<UploadQueue::Ticket, std::size_t> whose;
   UploadQueue::Ticket last = 0;
   std::uint64_t sent[3] = {};
-  const auto ask = [&](int number) {
+  const auto ask = [&](std::size_t number) {
     whose[++last] = number;
     queue.enter(last, peer(number), kMiB);
   };
@@ -81,7 +83,7 @@ TEST(UploadQueue, shares_a_limited_rate_evenly_among_peers) {
   SteadyTime now = kStart;
   while (now < kStart + seconds(10)) {
     for (const UploadQueue::Ticket ticket : queue.let_in(now)) {
-      const int number = whose[ticket];
+      const std::size_t number = whose[ticket];
       sent[number] += kMiB;
       queue.leave(peer(number), kMiB);  // handed to the kernel at once
       ask(number);
