@@ -28,6 +28,7 @@ class LockedPages final : public KernelCaches {
   }
   bool drop_all_names() override { return true; }
   bool can_drop_all_names() const override { return true; }
+  bool is_guarded() const override { return true; }
 
   void wait_until_asked() { is_asked_.wait(false); }
   void unlock() { unlocked_.count_down(); }
