@@ -433,7 +433,7 @@ Task<Result<void>> publish(Core* core, std::shared_ptr<OpenFile> file, PublishOp
     auto guard = co_await file->serial().lock();
     if (!guard) co_return pass(std::move(guard));
     Result<void> published = co_await publish_locked(core, file, options);
-    guard = base::AsyncMutex::Guard();
+    guard = Turn::Guard();
     if (published && options.durable) published = co_await settle_published(core, file->inode());
     const bool is_lost = !published && published.error().code() == Errc::stale;
     if (!is_lost || deadline.has_passed(core->clock())) co_return published;
