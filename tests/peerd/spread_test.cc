@@ -32,9 +32,10 @@ TEST(Spread, takes_everything_as_its_own_when_it_is_alone) {
 }
 
 TEST(Spread, begins_elsewhere_for_each_fetcher) {
+  base::Random random(7);
   std::set<std::uint64_t> first;
-  for (std::uint64_t self = 1; self <= 64; ++self) {
-    first.insert(plan_spread(all_chunks(1000), {}, self * 0x9e3779b97f4a7c15u, 1000, 1).own[0]);
+  for (int i = 0; i < 64; ++i) {
+    first.insert(plan_spread(all_chunks(1000), {}, random.next(), 1000, 1).own[0]);
   }
   EXPECT_GT(first.size(), 55u);
 }
