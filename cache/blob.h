@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "base/hash_tree.h"
 #include "base/result.h"
 #include "base/strong_id.h"
@@ -178,6 +179,23 @@ class Blob {
   /// another role once the content is published. Durable when `durable`.
   /// Shape: working and nothing missing. Errors: not_found (blocks are missing), io, no_space.
   virtual Result<Sealed> seal(bool durable) = 0;
+
+  // -- written by others, past this object (FUSE passthrough)
+  // -----------------------------------------
+
+  /// Makes the file ready for others to write into, and gives it out. From then on look() has to be
+  /// called before anything is done that depends on size or bytes. Shape: working, nothing absent.
+  /// Errors: unsupported (no file of the system), not_found (blocks are absent), io.
+  virtual Result<std::shared_ptr<const base::Fd>> share() = 0;
+  /// The file is ours alone again.
+  virtual void unshare() = 0;
+  struct Look {
+    bool is_changed = false;  ///< somebody wrote since the last look, we ourselves perhaps
+    std::uint64_t size = 0;
+    std::int64_t modified_ns = 0;
+  };
+  /// Looks at the file, and takes over what others have made of it; nothing unless working.
+  virtual Result<Look> look() = 0;
 
   // -- serving ---------------------------------------------------------------------------------
 

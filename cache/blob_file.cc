@@ -49,7 +49,8 @@ FileStatus file_status(const struct stat& status) {
   return FileStatus{.size = static_cast<std::uint64_t>(status.st_size),
                     .allocated_bytes = static_cast<std::uint64_t>(status.st_blocks) * 512,
                     .modified_ns = status.st_ctim.tv_sec * kNsPerSecond + status.st_ctim.tv_nsec,
-                    .is_refetchable = (status.st_mode & S_ISVTX) != 0};
+                    .is_refetchable = (status.st_mode & S_ISVTX) != 0,
+                    .is_shared = (status.st_mode & kSharedMode) != 0};
 }
 
 Error BlobFile::named(Error error) const { return std::move(error).with(path_); }
@@ -148,7 +149,26 @@ Result<FileStatus> BlobFile::status() {
 Result<void> BlobFile::set_refetchable(bool is_refetchable) {
   auto fd = opened(false);
   if (!fd) return pass(fd);
-  if (fchmod((*fd)->get(), is_refetchable ? kRefetchableMode : kFileMode) != 0) {
+  mode_t mode = is_refetchable ? kRefetchableMode : kFileMode;
+  {
+    base::MutexLock lock(mutex_);
+    if (is_shared_) mode |= kSharedMode;
+  }
+  if (fchmod((*fd)->get(), mode) != 0) return base::fail_errno(errno, path_);
+  return {};
+}
+
+Result<void> BlobFile::set_shared(bool is_shared) {
+  auto fd = opened(false);
+  if (!fd) return pass(fd);
+  struct stat status{};
+  if (fstat((*fd)->get(), &status) != 0) return base::fail_errno(errno, path_);
+  {
+    base::MutexLock lock(mutex_);
+    is_shared_ = is_shared;
+  }
+  const mode_t others = status.st_mode & 07777 & ~kSharedMode;
+  if (fchmod((*fd)->get(), others | (is_shared ? kSharedMode : 0)) != 0) {
     return base::fail_errno(errno, path_);
   }
   return {};

@@ -32,6 +32,8 @@ class BlobFile final : public SparseFile {
   Result<void> set_refetchable(bool is_refetchable) override;
   Result<void> sync() override;
 
+  Result<std::shared_ptr<const base::Fd>> descriptor() override { return opened(false); }
+  Result<void> set_shared(bool is_shared) override;
   void pin() override;
 
  private:
@@ -44,6 +46,7 @@ class BlobFile final : public SparseFile {
   const bool makes_itself_;
   base::Mutex mutex_;
   bool is_pinned_ GUARDED_BY(mutex_) = false;
+  bool is_shared_ GUARDED_BY(mutex_) = false;
   DescriptorCache::Opened pinned_ GUARDED_BY(mutex_);
 };
 
@@ -51,6 +54,8 @@ class BlobFile final : public SparseFile {
 /// has no meaning for plain files, says so. A file begins without it when somebody here writes it.
 inline constexpr mode_t kFileMode = 0600;
 inline constexpr mode_t kRefetchableMode = kFileMode | S_ISVTX;
+/// Set besides while others may have the file open for writing.
+inline constexpr mode_t kSharedMode = S_ISGID;
 
 FileStatus file_status(const struct stat& status);
 

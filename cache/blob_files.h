@@ -30,6 +30,8 @@ struct FileStatus {
   /// The bytes can be fetched again: without an index row the file is worth nothing. A data file
   /// that lacks this mark may hold bytes that exist nowhere else.
   bool is_refetchable = false;
+  /// Others may have it open, and write to it whatever becomes of us.
+  bool is_shared = false;
 };
 
 /// A file whose untouched parts are holes and read as zeroes. Thread: any, several at once.
@@ -51,6 +53,12 @@ class SparseFile {
   virtual Result<void> set_refetchable(bool is_refetchable) = 0;
   /// fdatasync(2).
   virtual Result<void> sync() = 0;
+  /// The open file itself, for the kernel to write into. Errors: unsupported (it is in memory).
+  virtual Result<std::shared_ptr<const base::Fd>> descriptor() {
+    return fail(Errc::unsupported, "not a file of the system");
+  }
+  /// Notes in the file itself that others write to it, or no longer do.
+  virtual Result<void> set_shared(bool) { return {}; }
   /// From now on works on the file that is there now, whatever becomes of its name. While no other
   /// call is under way.
   virtual void pin() = 0;
@@ -68,6 +76,9 @@ class BlobFiles {
   virtual std::shared_ptr<SparseFile> open(InodeId inode, FileKind kind) = 0;
   /// Takes the name away; who pinned the file before goes on with it. No-op without the file.
   virtual Result<void> remove(InodeId inode, FileKind kind) = 0;
+  /// Ends a data file's being shared: while somebody has it open, the inode gets a copy of it, and
+  /// they go on with a file that has no name. Shape: nothing else uses the file.
+  virtual Result<void> part(InodeId) { return {}; }
   /// Makes the name of the inode's data file survive a power cut.
   virtual Result<void> sync_name(InodeId inode) = 0;
   /// Everything written so far is on stable storage afterwards.

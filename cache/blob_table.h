@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -91,6 +92,10 @@ class BlobTable : public std::enable_shared_from_this<BlobTable> {
   };
   Kept kept(const LocalBlob& blob) const;
 
+  /// Files that others write to: one more, one less.
+  void count_shared(int change) { shared_.fetch_add(change); }
+  bool has_shared() const { return shared_.load() > 0; }
+
   // -- space -----------------------------------------------------------------------------------
 
   /// Makes room for bytes that are about to be stored, dropping cached blobs. Errors: no_space.
@@ -166,6 +171,7 @@ class BlobTable : public std::enable_shared_from_this<BlobTable> {
   Space space_;
   const bool keeps_blobs_;
   std::array<base::Mutex, 64> names_;
+  std::atomic<int> shared_{0};
 
   mutable base::Mutex mutex_;
   std::unordered_map<InodeId, Entry> entries_ GUARDED_BY(mutex_);

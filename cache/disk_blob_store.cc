@@ -42,6 +42,8 @@ class DiskBlobStore final : public LocalBlobStore {
     stop_threads();
     auto finished = table().finish();
     if (!finished) return finished;
+    // Programs that have files open past us go on writing: the next start looks at them.
+    if (table().has_shared()) return {};
     return table().index()->set_clean(true);
   }
 

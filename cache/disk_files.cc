@@ -3,12 +3,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <charconv>
 
+#include "base/log.h"
 #include "cache/blob_file.h"
 
 namespace shoal::cache {
@@ -57,6 +60,23 @@ class DiskFiles final : public BlobFiles {
     return {};
   }
 
+  Result<void> part(InodeId inode) override {
+    const std::string path = path_of(inode, FileKind::data);
+    auto fd = base::open_file(path, O_RDWR);
+    if (!fd) return pass(fd);
+    struct stat status{};
+    if (fstat(fd->get(), &status) != 0) return base::fail_errno(errno, path);
+    const mode_t mode = status.st_mode & 07777 & ~kSharedMode;
+    // The kernel gives a lease for writing to nobody but the only one who has the file open.
+    if (fcntl(fd->get(), F_SETLEASE, F_WRLCK) == 0) {
+      const int ended = fcntl(fd->get(), F_SETLEASE, F_UNLCK);
+      (void)ended;  // it ends with the descriptor
+      if (fchmod(fd->get(), mode) != 0) return base::fail_errno(errno, path);
+      return {};
+    }
+    return replace_by_copy(path, *fd, static_cast<std::uint64_t>(status.st_size), mode);
+  }
+
   Result<void> sync_name(InodeId inode) override {
     if (has_new_folders_.exchange(false)) {
       auto synced = base::sync_folder(folder_ + "/blobs");
@@ -78,6 +98,34 @@ class DiskFiles final : public BlobFiles {
   Result<base::DiskSpace> space() override { return base::disk_space(folder_); }
 
  private:
+  /// Names of such copies are no names of blobs: one that a crash left goes to lost+found.
+  static Result<void> replace_by_copy(const std::string& path, const base::Fd& from,
+                                      std::uint64_t size, mode_t mode) {
+    const std::string copy = path + ".copy";
+    auto to = base::open_file(copy, O_RDWR | O_CREAT | O_TRUNC, kFileMode);
+    if (!to) return pass(to);
+    Result<void> done = base::truncate_file(*to, size);
+    Bytes buffer(1 << 20);
+    for (std::uint64_t at = 0; done && at < size;) {
+      const off_t data = lseek(from.get(), static_cast<off_t>(at), SEEK_DATA);
+      if (data < 0) break;  // only holes follow
+      at = static_cast<std::uint64_t>(data);
+      auto got = base::read_at(from, at, buffer);
+      if (!got) return pass(got);
+      if (*got == 0) break;
+      done = base::write_at(*to, at, ByteView(buffer).first(*got));
+      at += *got;
+    }
+    if (done) done = base::sync_data(*to);
+    if (!done) return done;
+    if (fchmod(to->get(), mode) != 0 || rename(copy.c_str(), path.c_str()) != 0) {
+      return base::fail_errno(errno, copy);
+    }
+    base::log_warning("a program still writes to a file of an earlier run; it has a copy now: {}",
+                      path);
+    return {};
+  }
+
   std::string path_of(InodeId inode, FileKind kind) const {
     return fmt::format("{}/{}", folder_, blob_path(inode, kind));
   }

@@ -49,6 +49,10 @@ class LocalBlob final : public Blob, public std::enable_shared_from_this<LocalBl
   Result<void> sync() override;
   Result<Sealed> seal(bool durable) override;
 
+  Result<std::shared_ptr<const base::Fd>> share() override;
+  void unshare() override;
+  Result<Look> look() override;
+
   Result<Served> serve(const Shape& shape, std::uint64_t chunk, std::uint32_t first_block,
                        std::uint32_t block_count, bool with_leaves) override;
   std::optional<Bytes> chunk_map(const ContentId& content) const override;
@@ -167,6 +171,8 @@ class LocalBlob final : public Blob, public std::enable_shared_from_this<LocalBl
   bool has_new_name_ GUARDED_BY(mutex_) = false;  // not synced to the folder yet
   bool is_dense_ GUARDED_BY(mutex_);  // written here from the first byte on, without gaps
   bool sync_failed_ GUARDED_BY(mutex_) = false;
+  bool is_shared_ GUARDED_BY(mutex_) = false;
+  std::int64_t looked_ns_ GUARDED_BY(mutex_) = 0;             // the file's time at the last look()
   mutable bool has_small_leaves_ GUARDED_BY(mutex_) = false;  // asked the index for them
 };
 

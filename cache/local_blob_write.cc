@@ -49,6 +49,7 @@ Result<void> LocalBlob::begin_working() {
     // Opened again before it was published: it still comes from what was published before.
     if (state_ == BlobState::partial || !is_origin) base_ = shape_;
     before = std::exchange(state_, BlobState::working);
+    looked_ns_ = 0;  // what we stored meanwhile is no news
     const std::uint64_t blocks = base::block_count(size_);
     clean_ = BlockBitmap(blocks, is_whole_);
     for (const BlockRun& run : present_.runs(0, present_.size(), true)) {

@@ -28,6 +28,7 @@ class Recovery {
   Result<void> load();
   void reopen(IndexRow& row);
   void take_working(IndexRow& row, const FileStatus& status);
+  Result<void> part_shared(FoundFiles& found);
   Result<void> compare(IndexRow& row, FoundFiles& found);
   Result<void> adopt(const FoundFiles& found);
   Result<void> drop_files(InodeId inode);
@@ -71,6 +72,8 @@ Result<Recovered> Recovery::run(bool was_clean) {
   if (!loaded) return pass(loaded);
   auto found = folder_.scan(result_.report.files_set_aside);
   if (!found) return pass(found);
+  auto parted = part_shared(*found);
+  if (!parted) return pass(parted);
   for (IndexRow& row : loaded_) {
     auto compared = compare(row, *found);
     if (!compared) return pass(compared);
@@ -80,6 +83,19 @@ Result<Recovered> Recovery::run(bool was_clean) {
   auto verified = verify_doubtful();
   if (!verified) return pass(verified);
   return std::move(result_);
+}
+
+/// Programs whose files the former daemon let the kernel write past it may still do so.
+Result<void> Recovery::part_shared(FoundFiles& found) {
+  for (auto& [inode, files] : found) {
+    if (!files.has_data || !files.data.is_shared) continue;
+    auto parted = files_.part(inode);
+    if (!parted) return parted;
+    auto status = files_.open(inode, FileKind::data)->status();
+    if (!status) return pass(status);
+    files.data = *status;
+  }
+  return {};
 }
 
 void Recovery::drop(const BlobRecord& record) {

@@ -2,6 +2,7 @@
 #include "fs/attributes.h"
 
 #include <cerrno>
+#include <optional>
 
 #include "fs/answers.h"
 #include "fs/publish.h"
@@ -111,6 +112,8 @@ bool set_attributes_here(Core& core, Reply& reply, InodeId inode, const Attribut
 
 Task<void> set_attributes_task(Core* core, Reply reply, InodeId inode, AttributeChange change) {
   const Deadline deadline = core->metadata_deadline();
+  std::optional<KernelLock> lock;
+  lock.emplace(core->table.find_file(inode), reply);
   if (change.size) {
     Result<void> resized = co_await change_size(core, inode, *change.size, deadline);
     if (!resized) {
@@ -133,6 +136,7 @@ Task<void> set_attributes_task(Core* core, Reply reply, InodeId inode, Attribute
       co_return;
     }
   }
+  lock.reset();
   if (answer_attributes_from_memory(*core, reply, inode)) co_return;
   co_await get_attributes_task(core, std::move(reply), inode);
 }

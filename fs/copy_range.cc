@@ -5,6 +5,7 @@
 
 #include "base/hash_tree.h"
 #include "base/log.h"
+#include "fs/blobs.h"
 #include "fs/names.h"
 #include "fs/read_path.h"
 #include "fs/write_path.h"
@@ -58,7 +59,9 @@ Task<Result<void>> publish_shared(Core* core, std::shared_ptr<OpenFile> target,
   const wire::InodeRecord* record =
       replies->empty() ? nullptr : record_in(replies->front(), target->inode());
   if (record == nullptr) co_return fail(Errc::internal, "the tracker's answer lacks the inode");
-  if (state.is_working) {  // an empty one
+  if (state.is_working && target->passage()) {
+    co_await end_working(core, target, state.blob);  // programs write to just this file
+  } else if (state.is_working) {                     // an empty one
     cache::BlobStore& store = core->env.store;
     const InodeId inode = target->inode();
     const Result<void> removed =
@@ -99,6 +102,7 @@ Task<Result<void>> keep_copy(Core* core, InodeId inode, cache::Shape shape,
 Task<void> copy_range_task(Core* core, Reply reply, std::shared_ptr<FileHandle> from,
                            std::shared_ptr<FileHandle> to, CopyRange range) {
   const Deadline deadline = core->metadata_deadline();
+  const KernelLock lock(to->file(), reply);
   const bool from_start = range.from_offset == 0 && range.to_offset == 0;
   if (!from_start || from->inode() == to->inode()) {
     reply.error(EOPNOTSUPP);

@@ -16,6 +16,7 @@
 #include "fs/notifier.h"
 #include "fs/open_file.h"
 #include "fs/outbox.h"
+#include "fs/passthrough.h"
 #include "fs/reply_gate.h"
 #include "fs/stale_retries.h"
 #include "fs/volume.h"
@@ -85,7 +86,8 @@ struct Core {
   std::unique_ptr<Interrupts> interrupts;
   StaleRetries stale_retries;
   base::Signal removal_ended;  ///< pulsed when a removal is through whose inode somebody holds
-  std::atomic<std::uint64_t> prefetches{0};        ///< readahead tasks under way
+  std::unique_ptr<Passthrough> passthrough;  ///< set before the first request; never with a socket
+  std::atomic<std::uint64_t> prefetches{0};  ///< readahead tasks under way
   std::atomic<Duration::rep> store_full_until{0};  ///< steady; see read_aside.h
   std::vector<PublishedBlob> published;            ///< to be noted in the store; the loop's
   bool is_noting_published = false;

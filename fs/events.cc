@@ -290,6 +290,9 @@ void void_caches(Core& core, bool session_lost) {
       file->update([](FileState& state) { state.is_delegated = false; });
     }
   }
+  for (const std::shared_ptr<OpenFile>& file : core.table.files()) {
+    if (const auto passage = file->passage()) passage->close_gate();
+  }
   core.notifier.drop_all_names();
   for (const auto& [inode, known] : core.table.all_known(core.clock().steady())) {
     const Job::Kind kind = known.may_have_pages ? Job::Kind::pages : Job::Kind::attributes;

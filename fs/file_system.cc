@@ -78,6 +78,9 @@ class MountedFileSystem final : public FileSystem {
   }
   Task<Result<void>> unmount(bool lazy) override;
   bool is_mounted() const override { return !gone_.is_set(); }
+  std::string mode() const override {
+    return core_.passthrough ? core_.passthrough->mode() : "mediated";
+  }
   Task<Result<void>> wait_unmounted() override {
     Result<void> gone = co_await gone_.wait();
     co_return gone;
@@ -123,6 +126,9 @@ Task<Result<void>> MountedFileSystem::begin() {
   auto mount = co_await core_.env.pool.run([this] { return Mount::open(core_); });
   if (!mount) co_return pass(std::move(mount));
   mount_ = std::move(*mount);
+  if (core_.options.passthrough != PassthroughOption::off) {
+    core_.passthrough = std::make_unique<Passthrough>(core_, mount_->session());
+  }
   mount_->start(std::max(1U, core_.options.workers),
                 [this, &loop] { asio::post(loop, [this] { gone_.set(); }); });
   const Deadline deadline = Deadline::after(core_.clock(), kInitTime);
@@ -138,11 +144,13 @@ Task<Result<void>> MountedFileSystem::begin() {
   core_.notifier.start(*kernel_);
   spawn(core_.group, housekeep(&core_));
   spawn(core_.group, watch_lease(&core_));
+  if (core_.passthrough) spawn(core_.group, core_.passthrough->watch());
   const unsigned read_ahead_kib = co_await core_.env.pool.run(
       [this] { return raise_kernel_read_ahead(core_.options.mount_point); });
-  base::log_info("mounted on={} protocol=7.{} epoch={} guarded={} read_ahead_kib={}",
-                 core_.options.mount_point, core_.kernel_minor, kernel_->can_drop_all_names(),
-                 kernel_->is_guarded(), read_ahead_kib);
+  base::log_info(
+      "mounted on={} protocol=7.{} epoch={} guarded={} read_ahead_kib={} mode=\"{}\"",
+      core_.options.mount_point, core_.kernel_minor, kernel_->can_drop_all_names(),
+      kernel_->is_guarded(), read_ahead_kib, mode());
   co_return Result<void>{};
 }
 
@@ -177,7 +185,10 @@ Task<Result<void>> MountedFileSystem::unmount(bool lazy) {
   published = co_await publish_all(&core_);
   co_await note_all_published(&core_);
   co_await end_tasks();
-  co_await core_.env.pool.run([this] { mount_.reset(); });
+  co_await core_.env.pool.run([this] {
+    mount_.reset();
+    if (core_.passthrough) core_.passthrough->stop();
+  });
   co_return Result<void>{};
 }
 

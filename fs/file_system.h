@@ -15,6 +15,13 @@
 
 namespace shoal::fs {
 
+/// Whether the kernel may write into blobs' files itself (FUSE passthrough).
+enum class PassthroughOption : std::uint8_t {
+  off,
+  automatic,  ///< new and truncated files, by who cannot map them
+  on,         ///< also by who can: stores through a mapping are then seen when the file is closed
+};
+
 struct MountOptions {
   std::string mount_point;
   std::string source_name;  ///< what df shows: "shoal:SWARM"
@@ -28,6 +35,7 @@ struct MountOptions {
   Duration read_budget = std::chrono::seconds(10);  ///< then a read that nobody can serve is EIO
   /// A program that calls guard() with its last argument; empty: none. See fs/guardian.h.
   std::vector<std::string> guardian;
+  PassthroughOption passthrough = PassthroughOption::off;
   unsigned workers = 4;               ///< FUSE threads; none ever waits for the network
   std::uint64_t max_dirty_bytes = 0;  ///< 0: no bound but the store's
 };
@@ -70,6 +78,9 @@ class FileSystem {
   virtual Task<Result<void>> unmount(bool lazy) = 0;
   /// Set when the mount has gone away from outside (umount, fusermount3 -u).
   virtual bool is_mounted() const = 0;
+  /// How the bytes of files get to the kernel, for people: "mediated" or "passthrough", and why not
+  /// the other.
+  virtual std::string mode() const = 0;
   /// Returns when the mount has gone, by whatever way.
   virtual Task<Result<void>> wait_unmounted() = 0;
 };

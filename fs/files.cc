@@ -21,11 +21,12 @@ std::shared_ptr<FileHandle> make_handle(Core& core, InodeId inode, int flags) {
   return std::make_shared<FileHandle>(std::move(file), flags);
 }
 
-OpenOut open_out(std::shared_ptr<FileHandle> handle) {
+OpenOut open_out(Core& core, std::shared_ptr<FileHandle> handle) {
   OpenOut out;
-  out.handle = reinterpret_cast<std::uintptr_t>(new std::shared_ptr(std::move(handle)));
   // Pages are dropped by events, so what the kernel has is good.
   out.keep_pages = true;
+  if (core.passthrough) core.passthrough->choose(*handle, out);
+  out.handle = reinterpret_cast<std::uintptr_t>(new std::shared_ptr(std::move(handle)));
   return out;
 }
 
@@ -38,21 +39,29 @@ std::shared_ptr<FileHandle> take_handle(std::uint64_t number) {
   return std::move(*box);
 }
 
+namespace {
+
+/// Takes a handle out of all books. nullopt: others are left, and there is nothing more to do.
+std::optional<InodeTable::Closed> end_handle(Core& core, std::shared_ptr<FileHandle> handle) {
+  if (core.passthrough) core.passthrough->leave(*handle);
+  const InodeTable::Closed closed = core.table.remove_open(handle->inode(), handle->is_writable());
+  if (!closed.was_last && !closed.was_last_writer) return std::nullopt;
+  return closed;
+}
+
+}  // namespace
+
 void close_handle(Core& core, std::shared_ptr<FileHandle> handle) {
   const std::shared_ptr<OpenFile> file = handle->file();
-  const InodeTable::Closed closed = core.table.remove_open(file->inode(), handle->is_writable());
-  handle.reset();
-  if (!closed.was_last && !closed.was_last_writer) return;
-  core.launch(after_close(&core, file, closed));
+  const auto closed = end_handle(core, std::move(handle));
+  if (closed) core.launch(after_close(&core, file, *closed));
 }
 
 void close_handle_here(Core& core, std::shared_ptr<FileHandle> handle) {
   std::shared_ptr<OpenFile> file = handle->file();
-  const InodeTable::Closed closed = core.table.remove_open(file->inode(), handle->is_writable());
-  handle.reset();
-  if (!closed.was_last && !closed.was_last_writer) return;
-  if (settle_closed(core, file, closed)) return;
-  core.launch(after_close(&core, file, closed));
+  const auto closed = end_handle(core, std::move(handle));
+  if (!closed || settle_closed(core, file, *closed)) return;
+  core.launch(after_close(&core, file, *closed));
 }
 
 InodeHold::~InodeHold() {
@@ -108,6 +117,29 @@ Task<Result<void>> make_ready(Core* core, std::shared_ptr<FileHandle> handle, in
   co_return ready;
 }
 
+namespace {
+
+/// Whether a file that is empty may be passed through.
+bool may_pass(const Core& core, int flags) {
+  if (!core.passthrough) return false;
+  const bool can_be_mapped = (flags & O_ACCMODE) == O_RDWR;
+  return is_for_writing(flags) &&
+         (!can_be_mapped || core.options.passthrough == PassthroughOption::on);
+}
+
+/// close(2) returns before RELEASE has arrived: a reader who comes right behind the writer waits
+/// for that, rather than read past the kernel's pages as long as it has the file open.
+Task<void> wait_for_passage_end(Core* core, std::shared_ptr<OpenFile> file) {
+  constexpr std::chrono::milliseconds kPause{1};
+  constexpr int kTries = 20;
+  for (int i = 0; i < kTries && file->passage(); ++i) {
+    const Result<void> waited = co_await core->env.timer.wait_for(kPause);
+    if (!waited) co_return;
+  }
+}
+
+}  // namespace
+
 Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags) {
   const Deadline deadline = core->metadata_deadline();
   // Counts as open from here on, for those who ask. Waits until a removal that we have answered
@@ -139,12 +171,21 @@ Task<void> open_task(Core* core, Reply reply, InodeId inode, int flags) {
     co_return;
   }
   Result<void> ready = co_await make_ready(core, handle, flags, deadline);
+  if (ready && record->content.id.is_empty() && may_pass(*core, flags)) {
+    // A working copy before the open is answered, so that the kernel can write into it.
+    auto guard = co_await lock_to_write(core, handle->file(), deadline);
+    if (guard) {
+      const Result<void> begun = co_await begin_working(core, handle->file());
+      (void)begun;  // else the first write tries again, and tells why
+    }
+  }
   if (!ready) {
     close_handle(*core, std::move(handle));
     reply.fail(ready.error());
     co_return;
   }
-  const OpenOut out = open_out(handle);
+  if ((flags & O_ACCMODE) != O_WRONLY) co_await wait_for_passage_end(core, handle->file());
+  const OpenOut out = open_out(*core, handle);
   if (!reply.opened(out)) close_handle(*core, take_handle(out.handle));
 }
 
@@ -184,6 +225,7 @@ Task<void> flush_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handl
 
 Task<void> fsync_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle) {
   const std::shared_ptr<OpenFile> file = handle->file();
+  const KernelLock lock(file, reply);
   Result<void> outcome = take_write_error(*file);
   if (outcome) {
     const bool is_orphan = co_await is_surely_orphan(core, file->inode());

@@ -12,7 +12,7 @@ namespace shoal::fs {
 /// Counts a handle; nullptr when the inode is going away (see InodeTable::open_file). Thread: any.
 std::shared_ptr<FileHandle> make_handle(Core& core, InodeId inode, int flags);
 /// The handle as a number for the kernel; owned by it until take_handle().
-OpenOut open_out(std::shared_ptr<FileHandle> handle);
+OpenOut open_out(Core& core, std::shared_ptr<FileHandle> handle);
 std::shared_ptr<FileHandle>& handle_of(std::uint64_t number);
 std::shared_ptr<FileHandle> take_handle(std::uint64_t number);
 /// The end of a handle, by RELEASE or because it never reached the kernel. Thread: any.

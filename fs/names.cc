@@ -168,6 +168,19 @@ Task<Result<wire::InodeRecord>> create_inode(Core* core, NewInode made, InodeId 
   co_return *record;
 }
 
+/// Gives a new file its working blob while nobody else can use it. When that fails, the first write
+/// tries again, and tells why.
+void begin_new_blob(Core& core, OpenFile& file) {
+  auto blob = core.env.store.create_working(file.inode());
+  if (!blob) return;
+  const Result<void> begun = (*blob)->begin_working();
+  if (!begun) return;
+  file.update([&](FileState& state) {
+    state.blob = std::move(*blob);
+    state.is_working = true;
+  });
+}
+
 }  // namespace
 
 Task<void> make_task(Core* core, Reply reply, DirectoryChange, NewInode made) {
@@ -220,9 +233,14 @@ Task<bool> create_new(Core* core, Reply* reply, const NewInode* made, int flags,
     state.is_delegated = record->delegated;
     state.generation = generation;
   });
+  if (core->passthrough && record->delegated && handle->is_writable()) {
+    // There before the open is answered, so that the kernel can write into it.
+    OpenFile* const file = handle->file().get();
+    co_await core->env.pool.run([core, file] { begin_new_blob(*core, *file); });
+  }
   if (made->name.empty()) core->table.set_orphan(*inode);
   guard = Turn::Guard();
-  const OpenOut out = open_out(std::move(handle));
+  const OpenOut out = open_out(*core, std::move(handle));
   if (!answer_created(*core, *reply, made->directory, made->name, *record, out)) {
     close_handle(*core, take_handle(out.handle));
   }
@@ -275,7 +293,7 @@ Task<bool> open_existing(Core* core, Reply* reply, const NewInode* made, int fla
     reply->fail(ready.error());
     co_return true;
   }
-  const OpenOut out = open_out(std::move(handle));
+  const OpenOut out = open_out(*core, std::move(handle));
   if (!answer_created(*core, *reply, made->directory, made->name, *record, out)) {
     close_handle(*core, take_handle(out.handle));
   }
@@ -313,23 +331,6 @@ bool make_here(Core& core, Reply& reply, const NewInode& made) {
   return true;
 }
 
-namespace {
-
-/// Gives a new file its working blob while nobody else can use it. When that fails, the first write
-/// tries again, and tells why.
-void begin_new_blob(Core& core, OpenFile& file) {
-  auto blob = core.env.store.create_working(file.inode());
-  if (!blob) return;
-  const Result<void> begun = (*blob)->begin_working();
-  if (!begun) return;
-  file.update([&](FileState& state) {
-    state.blob = std::move(*blob);
-    state.is_working = true;
-  });
-}
-
-}  // namespace
-
 bool create_here(Core& core, Reply& reply, const NewInode& made, int flags) {
   if (!core.volume.is_delegated(made.directory)) return false;
   const auto inode = core.take_inode();
@@ -358,7 +359,7 @@ bool create_here(Core& core, Reply& reply, const NewInode& made, int flags) {
     return true;
   }
   if (handle->is_writable()) begin_new_blob(core, *handle->file());
-  const OpenOut out = open_out(std::move(handle));
+  const OpenOut out = open_out(core, std::move(handle));
   const wire::InodeRecord& record = (*outcome)->records.front();
   if (!answer_created(core, reply, made.directory, made.name, record, out)) {
     close_handle(core, take_handle(out.handle));

@@ -7,6 +7,7 @@
 #include <asio/post.hpp>
 
 #include "base/check.h"
+#include "fs/reply.h"
 
 namespace shoal::fs {
 
@@ -22,7 +23,53 @@ OpenFile::OpenFile(InodeId inode, Executor executor)
 
 FileState OpenFile::state() const {
   const base::MutexLock lock(mutex_);
+  look();
   return state_;
+}
+
+std::shared_ptr<Passage> OpenFile::passage() const {
+  const base::MutexLock lock(mutex_);
+  return passage_;
+}
+
+/// An exclusion that is under way, or came between the choice and now, finds the gate closed.
+void OpenFile::take_passage(std::shared_ptr<Passage> passage) {
+  const base::MutexLock lock(mutex_);
+  passage_ = std::move(passage);
+  if (!passage_ || excluded_ != Excluded::nothing) return;
+  const bool is_ours = state_.is_delegated && state_.is_working;
+  if (is_ours && state_.blob == passage_->blob()) passage_->open_gate();
+}
+
+std::shared_ptr<Passage> OpenFile::leave_mode() {
+  if (--handles_in_mode_ > 0) return nullptr;
+  const base::MutexLock lock(mutex_);
+  look();
+  return std::exchange(passage_, nullptr);
+}
+
+bool OpenFile::is_locked_by_request() const {
+  return std::ranges::any_of(lockers_, [](const Reply* reply) { return reply->is_open(); });
+}
+
+void OpenFile::look() const {
+  if (!passage_ || passage_->blob() != state_.blob) return;
+  const auto seen = passage_->blob()->look();
+  if (seen && seen->is_changed) note(*seen);
+}
+
+void OpenFile::note(const cache::Blob::Look& look) const {
+  state_.is_dirty = true;
+  state_.is_changed_since_seal = true;
+  state_.size = look.size;
+  state_.mtime = look.modified_ns;
+  state_.change_time = look.modified_ns;
+  state_.is_mtime_explicit = false;
+}
+
+void OpenFile::notice(const cache::Blob::Look& look) {
+  const base::MutexLock lock(mutex_);
+  note(look);
 }
 
 bool OpenFile::begin_read() {
@@ -86,12 +133,18 @@ Task<void> OpenFile::wait_until_free() {
 }
 
 Task<Result<OpenFile::Exclusion>> OpenFile::exclude(Excluded kind) {
+  std::shared_ptr<Passage> passage;
   {
     const base::MutexLock lock(mutex_);
     CHECK(excluded_ == Excluded::nothing, "two exclusions of inode {}", inode_);
     excluded_ = kind;
+    passage = passage_;
   }
   Exclusion exclusion(shared_from_this());
+  if (passage) {
+    passage->close_gate();
+    co_await passage->drained();
+  }
   for (;;) {
     bool drained = false;
     {
@@ -202,6 +255,11 @@ FileHandle::FileHandle(std::shared_ptr<OpenFile> file, int flags)
 
 FileHandle::~FileHandle() {
   if ((flags_ & O_ACCMODE) == O_RDWR) file_->count_mappable(-1);
+}
+
+void FileHandle::lose_locks() {
+  has_lost_locks_ = true;
+  if (const auto passage = file_->passage()) passage->refuse();
 }
 
 bool FileHandle::is_writable() const { return (flags_ & O_ACCMODE) != O_RDONLY; }

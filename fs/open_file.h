@@ -6,16 +6,20 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/task.h"
 #include "cache/blob.h"
 #include "fs/notifier.h"
+#include "fs/passage.h"
 #include "fs/readahead.h"
 #include "fs/turn.h"
 #include "wire/records.h"
 
 namespace shoal::fs {
+
+class Reply;
 
 /// What is known of a regular file while something of it is open, or unpublished.
 struct FileState {
@@ -60,13 +64,40 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
 
   InodeId inode() const { return inode_; }
 
+  /// With what the kernel has written past us up to now.
   FileState state() const;
   /// Changes the state under the lock. Shape: change(FileState&) neither blocks nor calls out.
   template <class Change>
   auto update(Change change) {
     const base::MutexLock lock(mutex_);
+    look();
     return change(state_);
   }
+
+  // -- how the kernel reaches the bytes: see Passthrough
+  // -------------------------------------------
+
+  /// Held while a handle's mode is chosen or ends; comes before all other locks.
+  base::Mutex& modes() { return modes_; }
+  /// One more handle. begin() makes a passage for the first, if it can be passed through; nullptr:
+  /// mediated. Shape: modes() is held.
+  template <class Begin>
+  std::shared_ptr<Passage> enter_mode(bool may_begin, Begin begin) {
+    if (handles_in_mode_++ > 0 || !may_begin) return passage();
+    take_passage(begin());
+    return passage();
+  }
+  /// One less; the passage when that was the last one. Shape: modes() is held.
+  std::shared_ptr<Passage> leave_mode();
+  std::shared_ptr<Passage> passage() const;
+  /// A request that keeps the inode's lock in the kernel until it is answered: as long as it is
+  /// not, nobody is in the middle of a write past us. Shape: reply outlives the pair of calls.
+  /// Thread: loop.
+  void add_locker(const Reply& reply) { lockers_.push_back(&reply); }
+  void remove_locker(const Reply& reply) { std::erase(lockers_, &reply); }
+  bool is_locked_by_request() const;
+  /// The blob's file was found changed. Thread: any.
+  void notice(const cache::Blob::Look& look);
 
   // -- shared use: brief, never across a wait for the network
   // ---------------------------------------
@@ -156,6 +187,9 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   bool may_be_mapped() const { return mappable_.load() > 0; }
 
  private:
+  void take_passage(std::shared_ptr<Passage> passage);
+  void look() const REQUIRES(mutex_);
+  void note(const cache::Blob::Look& look) const REQUIRES(mutex_);
   void end_exclusion();
   bool is_drained() const REQUIRES(mutex_);
   void wake_if_drained(bool drained);
@@ -172,18 +206,41 @@ class OpenFile : public std::enable_shared_from_this<OpenFile> {
   base::Signal reads_released_;
   std::atomic<int> read_holds_{0};
   std::atomic<int> mappable_{0};
+  std::vector<const Reply*> lockers_;
   std::atomic<std::uint64_t> reads_begun_{0};
   std::atomic<std::uint64_t> reads_at_drop_{0};
   std::atomic<std::int64_t> append_until_{0};
   std::atomic<std::int64_t> last_drop_{0};  ///< steady nanoseconds; 0: never
 
+  base::Mutex modes_;
+  int handles_in_mode_ = 0;  // modes_ guards it
+
   mutable base::Mutex mutex_;
-  FileState state_ GUARDED_BY(mutex_);
+  mutable FileState state_ GUARDED_BY(mutex_);  // brought up to date when it is looked at
+  std::shared_ptr<Passage> passage_ GUARDED_BY(mutex_);
   int reads_ GUARDED_BY(mutex_) = 0;
   int writes_ GUARDED_BY(mutex_) = 0;
   Excluded excluded_ GUARDED_BY(mutex_) = Excluded::nothing;
   std::size_t free_waiters_ GUARDED_BY(mutex_) = 0;
   std::optional<ByteRange> waiting_write_ GUARDED_BY(mutex_);
+};
+
+/// See OpenFile::add_locker(). Thread: loop.
+class KernelLock {
+ public:
+  KernelLock(std::shared_ptr<OpenFile> file, const Reply& reply)
+      : file_(std::move(file)), reply_(reply) {
+    if (file_) file_->add_locker(reply_);
+  }
+  ~KernelLock() {
+    if (file_) file_->remove_locker(reply_);
+  }
+  KernelLock(const KernelLock&) = delete;
+  KernelLock& operator=(const KernelLock&) = delete;
+
+ private:
+  const std::shared_ptr<OpenFile> file_;
+  const Reply& reply_;
 };
 
 /// Ends a begin_read() or begin_write() at the end of a scope.
@@ -218,9 +275,13 @@ class FileHandle {
   InodeId inode() const { return file_->inode(); }
   bool is_writable() const;
   bool is_appending() const;
+  int flags() const { return flags_; }
+  /// It was given to the kernel in the inode's mode. Shape: its file's modes() is held.
+  void set_in_mode(bool is_in_mode) { is_in_mode_ = is_in_mode; }
+  bool is_in_mode() const { return is_in_mode_.load(); }
   /// It held locks of a session that was lost: others may have changed what they guarded, so
   /// nothing is read or written through it any more (EIO, as NFS does). Thread: any.
-  void lose_locks() { has_lost_locks_ = true; }
+  void lose_locks();
   bool has_lost_locks() const { return has_lost_locks_.load(); }
 
   /// See Readahead. Thread: any.
@@ -237,6 +298,7 @@ class FileHandle {
   const std::shared_ptr<OpenFile> file_;
   const int flags_;  // of open(2)
   std::atomic<bool> has_lost_locks_{false};
+  std::atomic<bool> is_in_mode_{false};
   base::Mutex mutex_;
   Readahead readahead_ GUARDED_BY(mutex_);
   SteadyTime unreachable_at_ = SteadyTime::min();

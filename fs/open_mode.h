@@ -9,16 +9,21 @@ namespace shoal::fs {
 /// open to the last close, because the kernel allows no mixture.
 enum class OpenMode : std::uint8_t {
   mediated,     ///< the daemon answers reads and writes; the kernel keeps pages
-  passthrough,  ///< the kernel reads and writes the blob's file itself
+  passthrough,  ///< the kernel writes into the blob's file itself
 };
 
-/// What the decision rests on.
+/// What the decision rests on, at the first open of an inode.
 struct OpenSituation {
-  bool kernel_can_pass_through = false;  ///< privilege, kernel and libfuse all allow it
-  bool is_complete = false;              ///< every block is here, or the file is new or cut to zero
+  int flags = 0;                  ///< of open(2)
+  bool can_pass_through = false;  ///< privilege, kernel and libfuse all allow it
+  bool may_be_mapped = false;     ///< files that can be mapped may be passed through too
+  bool is_ours = false;           ///< a working copy under the file's delegation
+  bool is_empty = false;          ///< new, or cut to nothing
 };
 
-/// Passthrough needs a file without absent blocks, for the kernel would read them as zeroes.
+/// Direct and synchronous writes promise what the blob's file alone cannot keep.
+bool is_plain_write(int flags);
+/// Passthrough is for writers who cannot map the file: see docs/decisions/0009.
 OpenMode choose_open_mode(const OpenSituation& situation);
 
 const char* name(OpenMode mode);

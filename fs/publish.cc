@@ -343,6 +343,7 @@ void reopen(OpenFile& file, cache::Blob& blob) {
 /// Publishes and gives the delegation back without waiting for anybody. False: the long way.
 bool publish_at_once(Core& core, const std::shared_ptr<OpenFile>& file) {
   if (!core.options.delegation || core.options.sync) return false;
+  if (file->passage()) return false;  // the kernel may be writing
   const auto turn = file->serial().try_lock();
   if (!turn || !core.volume.find_inode(file->inode())) return false;
   const auto exclusion = file->try_exclude(OpenFile::Excluded::writes);

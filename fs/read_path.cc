@@ -214,6 +214,7 @@ Task<void> read_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle
 
 Task<void> seek_task(Core* core, Reply reply, std::shared_ptr<FileHandle> handle,
                      std::uint64_t offset, bool data) {
+  const KernelLock lock(handle->file(), reply);
   auto view = co_await make_view(core, handle->file(), false, core->metadata_deadline());
   if (!view) {
     reply.fail(view.error());

@@ -55,6 +55,10 @@ fuse_file_info file_info(const OpenOut& open) {
   fuse_file_info info{};
   info.fh = open.handle;
   info.keep_cache = open.keep_pages ? 1 : 0;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+  info.backing_id = open.backing;
+  info.direct_io = open.is_direct ? 1 : 0;
+#endif
   return info;
 }
 

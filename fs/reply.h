@@ -29,6 +29,8 @@ struct EntryOut {
 struct OpenOut {
   std::uint64_t handle = 0;
   bool keep_pages = true;
+  std::int32_t backing = 0;  ///< of the file that the kernel uses itself; 0: none
+  bool is_direct = false;    ///< with backing: reads and writes come to us all the same
 };
 
 /// The right and duty to answer one FUSE request: exactly one answer goes out, EIO if the object is

@@ -119,7 +119,19 @@ Task<Result<void>> begin_working(Core* core, std::shared_ptr<OpenFile> file) {
   cache::BlobStore& store = core->env.store;
   const InodeId inode = file->inode();
   Result<std::shared_ptr<cache::Blob>> blob = state.blob;
-  if (!state.is_dirty && state.content.id.is_empty()) {
+  const std::shared_ptr<Passage> passage = file->passage();
+  if (passage && !state.is_dirty && state.content.id.is_empty()) {
+    // Programs write to just this file: it stays.
+    const std::shared_ptr<cache::Blob> kept = passage->blob();
+    const Result<void> emptied =
+        co_await core->env.pool.run([kept, &store, inode]() -> Result<void> {
+          if (store.find(inode) != kept) return fail(Errc::io, "the blob was replaced");
+          Result<void> begun = kept->begin_working();
+          return begun ? kept->resize(0) : begun;
+        });
+    if (!emptied) co_return emptied;
+    blob = kept;
+  } else if (!state.is_dirty && state.content.id.is_empty()) {
     blob = co_await core->env.pool.run([&store, inode] { return store.create_working(inode); });
   } else if (!state.blob) {
     blob = co_await obtain_blob(core, inode, state.content);
@@ -320,6 +332,7 @@ Task<void> fallocate_task(Core* core, Reply reply, std::shared_ptr<FileHandle> h
     co_return;
   }
   const std::shared_ptr<OpenFile> file = handle->file();
+  const KernelLock lock(file, reply);
   const Deadline deadline = core->metadata_deadline();
   while (reply.is_open()) {
     auto guard = co_await lock_to_write(core, file, deadline);

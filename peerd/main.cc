@@ -115,7 +115,8 @@ int parse_and_run(int argc, char** argv) {
   app.add_flag("--no-mount", line.no_mount, "Only keep and serve; wins over --mount")
       ->envname("SHOAL_NO_MOUNT");
   app.add_option("-o", line.mount_options,
-                 "Mount options: allow_other,sync,delegation=off,read_budget=10s,workers=4")
+                 "Mount options: allow_other,sync,delegation=off,passthrough=auto,read_budget=10s,"
+                 "workers=4")
       ->envname("SHOAL_MOUNT_OPTIONS");
   app.add_option("--log-level", line.log_level, "debug, info, warning or error")
       ->envname("SHOAL_LOG_LEVEL");

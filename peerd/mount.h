@@ -54,6 +54,7 @@ struct MountSettings {
   bool delegation = true;
   Duration read_budget = std::chrono::seconds(10);
   unsigned workers = 4;
+  std::string passthrough = "off";  ///< off, auto, on
 };
 
 /// What a mount works with; all outlive it.

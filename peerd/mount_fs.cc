@@ -27,7 +27,7 @@ class FuseMount final : public Mount {
 
   std::string mount_point() const override { return mount_point_; }
   std::string mode() const override {
-    return delegation_ ? "mediated" : "mediated, delegation off";
+    return delegation_ ? files_->mode() : files_->mode() + ", delegation off";
   }
   Task<Result<void>> unmount(bool lazy) override { return files_->unmount(lazy); }
   bool is_mounted() const override { return files_->is_mounted(); }
@@ -58,6 +58,9 @@ Task<Result<std::unique_ptr<Mount>>> mount_swarm(MountEnvironment environment,
   options.read_budget = settings.read_budget;
   options.workers = settings.workers;
   options.guardian = {"/proc/self/exe", "guard"};
+  options.passthrough = settings.passthrough == "auto" ? fs::PassthroughOption::automatic
+                        : settings.passthrough == "on" ? fs::PassthroughOption::on
+                                                       : fs::PassthroughOption::off;
   const fs::Environment place{environment.loop,      environment.timer, environment.pool,
                               environment.tracker,   environment.store, environment.source,
                               environment.on_located};

@@ -47,6 +47,11 @@ Result<void> apply_one(std::string_view word, Settings& settings) {
       return fail(Errc::invalid, "-o workers={}: not a number from 1 to 64", value);
     }
     settings.workers = workers;
+  } else if (key == "passthrough") {
+    if (value != "auto" && value != "on" && value != "off") {
+      return fail(Errc::invalid, "-o passthrough={}: not auto, on or off", value);
+    }
+    settings.passthrough = value;
   } else if (!is_for_others(word)) {
     return fail(Errc::invalid, "-o {}: no such mount option", word);
   }

@@ -114,6 +114,7 @@ Task<bool> mount(Process& process) {
   wanted.sync = settings.sync;
   wanted.delegation = settings.delegation;
   wanted.read_budget = settings.read_budget;
+  wanted.passthrough = settings.passthrough;
   wanted.workers = static_cast<unsigned>(settings.workers);
   auto mounted = co_await mount_swarm(place, std::move(wanted));
   if (!mounted) {

@@ -41,6 +41,7 @@ void declare(base::ConfigSchema& schema, Settings& settings, Texts& texts) {
       .flag("mount.delegation", settings.delegation)
       .duration("mount.read_budget", settings.read_budget)
       .integer("mount.workers", settings.workers, 1, 64)
+      .text("mount.passthrough", settings.passthrough)
       .bytes("cache.ceiling", settings.ceiling_bytes)
       .bytes("cache.free_floor", settings.free_floor_bytes)
       .bytes("limits.upload", settings.upload_rate)
@@ -101,6 +102,10 @@ Result<void> understand(const Texts& texts, const std::string& source, Settings&
   settings.log = *log;
   if (settings.name.empty() || settings.name.size() > wire::kMaxNameBytes) {
     return fail(Errc::invalid, "{}: name must have 1 to {} bytes", source, wire::kMaxNameBytes);
+  }
+  if (settings.passthrough != "auto" && settings.passthrough != "on" &&
+      settings.passthrough != "off") {
+    return fail(Errc::invalid, "{}: mount.passthrough is not auto, on or off", source);
   }
   if (settings.store.empty()) return fail(Errc::invalid, "{}: store is empty", source);
   return {};
@@ -167,6 +172,7 @@ std::string format_settings(const Settings& settings) {
       "# sync = false           # every close waits as fsync does\n"
       "# delegation = true      # false: every change of a name waits for the tracker\n"
       "# read_budget = \"10s\"    # a read that nobody can serve fails after this\n"
+      "# passthrough = \"off\"    # auto: new files are written by the kernel itself\n"
       "\n"
       "# [cache]\n"
       "# ceiling = \"100 GiB\"    # the blobs never take more; default: half of the disk\n"

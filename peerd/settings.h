@@ -30,6 +30,7 @@ struct Settings {
   bool delegation = true;  ///< false: every change waits for the tracker
   Duration read_budget = std::chrono::seconds(10);
   std::int64_t workers = 4;
+  std::string passthrough = "off";  ///< off, auto, on
 
   std::uint64_t ceiling_bytes = 0;
   std::uint64_t free_floor_bytes = 0;

@@ -17,10 +17,16 @@ void open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   Reply reply(core, request);
   const InodeId id(inode);
   const int access = info->flags & O_ACCMODE;
-  const bool changes_at_once = access == O_WRONLY || (info->flags & O_TRUNC) != 0;
+  const bool may_be_passed = access == O_RDWR && core.options.passthrough == PassthroughOption::on;
+  const bool changes_at_once = access == O_WRONLY || (info->flags & O_TRUNC) != 0 || may_be_passed;
   if (!changes_at_once && core.volume.find_inode(id)) {
+    const std::shared_ptr<OpenFile> known = core.table.find_file(id);
+    if (known && known->passage()) {
+      core.launch(open_task(&core, reply.park(), id, info->flags));
+      return;
+    }
     if (auto handle = make_handle(core, id, info->flags)) {
-      const OpenOut out = open_out(std::move(handle));
+      const OpenOut out = open_out(core, std::move(handle));
       if (!reply.opened(out)) close_handle(core, take_handle(out.handle));
       return;
     }

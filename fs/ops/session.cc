@@ -47,6 +47,13 @@ void init(void* userdata, fuse_conn_info* connection) {
   refuse(connection, FUSE_CAP_HANDLE_KILLPRIV);
   // With several writers the kernel must not own size and time of a file.
   refuse(connection, FUSE_CAP_WRITEBACK_CACHE);
+  if (core.passthrough) {
+    bool can_pass = false;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+    can_pass = fuse_set_feature_flag(connection, FUSE_CAP_PASSTHROUGH);
+#endif
+    core.passthrough->set_kernel_support(can_pass);
+  }
   core.kernel_minor = connection->proto_minor;
   core.on_init();
 }

@@ -601,5 +601,57 @@ TEST_F(Recovery, files_are_for_their_owner_only) {
   }
 }
 
+TEST_F(Recovery, what_others_wrote_into_a_shared_file_is_what_gets_sealed) {
+  const Content before = random_content(3 * kBlockBytes, 1);
+  const auto blob = written(before.bytes);
+  auto file = blob->share();
+  ASSERT_TRUE(file) << file.error().message();
+  EXPECT_FALSE(blob->look()->is_changed);
+  const Content after = random_content(40 * kBlockBytes + 7, 2);
+  ASSERT_TRUE(base::write_at(**file, 0, after.bytes));
+  const auto look = blob->look();
+  ASSERT_TRUE(look);
+  EXPECT_TRUE(look->is_changed);
+  EXPECT_EQ(look->size, after.bytes.size());
+  EXPECT_FALSE(blob->look()->is_changed);
+  const auto sealed = blob->seal(false);
+  ASSERT_TRUE(sealed) << sealed.error().message();
+  EXPECT_EQ(sealed->shape.content, after.shape.content);
+}
+
+TEST_F(Recovery, a_program_that_outlives_the_daemon_keeps_the_file_and_not_the_blob) {
+  const Content content = random_content(40 * kBlockBytes + 7, 1);
+  auto blob = written(content.bytes);
+  auto shared = blob->share();
+  ASSERT_TRUE(shared);
+  base::Fd outliving(dup((*shared)->get()));
+  ASSERT_TRUE(outliving);
+  shared = fail(Errc::canceled, "the daemon is gone");
+  blob.reset();
+  kill_and_open();
+  ASSERT_EQ(store_->unpublished().size(), 1U);
+  blob = store_->find(kInode);
+  ASSERT_TRUE(blob);
+  ASSERT_TRUE(base::write_at(outliving, 0, Bytes(2 * kBlockBytes, std::byte{7})));
+  const auto sealed = blob->seal(false);
+  ASSERT_TRUE(sealed) << sealed.error().message();
+  EXPECT_EQ(sealed->shape.content, content.shape.content);
+  expect_right(*blob, content);
+}
+
+TEST_F(Recovery, a_file_that_nobody_has_open_any_more_stays_the_blobs_own) {
+  const Content content = random_content(3 * kBlockBytes, 1);
+  auto blob = written(content.bytes);
+  ASSERT_TRUE(blob->share());
+  struct stat before{};
+  ASSERT_EQ(::stat(file_of(kInode).c_str(), &before), 0);
+  blob.reset();
+  kill_and_open();
+  struct stat after{};
+  ASSERT_EQ(::stat(file_of(kInode).c_str(), &after), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+  EXPECT_EQ(after.st_mode & S_ISGID, 0U);
+}
+
 }  // namespace
 }  // namespace shoal::cache

@@ -27,16 +27,19 @@ _living = []
 class Lab:
     """mnt(1) is the mount point of peer 1, and so on."""
 
-    def __init__(self, peers=2, copies=2):
+    def __init__(self, peers=2, copies=2, mount_options=None):
+        """mount_options: what stands behind -o; without, SHOAL_LAB_MOUNT_OPTIONS tells."""
         self.peers = peers
         self.copies = copies
+        self.mount_options = mount_options or os.environ.get("SHOAL_LAB_MOUNT_OPTIONS", "")
         self.dir = tempfile.mkdtemp(prefix="shoal-test-")
 
     def __enter__(self):
         _living.append(self)
         try:
             self.shoal("lab", "start", "--peers", str(self.peers), "--copies", str(self.copies),
-                       "--dir", self.dir)
+                       "--dir", self.dir,
+                       *(["-o", self.mount_options] if self.mount_options else []))
         except BaseException:
             self.__exit__(*sys.exc_info())
             raise
