@@ -421,7 +421,10 @@ class Differential(unittest.TestCase):
             self.skipTest("this libfuse does not pass on O_TMPFILE")
         os.write(descriptor, b"nameless")
         self.assertEqual(os.fstat(descriptor).st_nlink, 0)
-        os.link(f"/proc/self/fd/{descriptor}", f"{self.lab.mnt(1)}/named", follow_symlinks=True)
+        # With a folder given Python calls linkat(2), which can follow the link in /proc; link(2) cannot.
+        root = os.open("/", os.O_RDONLY)
+        os.link(f"/proc/self/fd/{descriptor}", f"{self.lab.mnt(1)}/named", src_dir_fd=root)
+        os.close(root)
         os.close(descriptor)
         with open(f"{self.lab.mnt(2)}/named", "rb") as file:
             self.assertEqual(file.read(), b"nameless")
