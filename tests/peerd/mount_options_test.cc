@@ -24,6 +24,15 @@ TEST(MountOptions, switch_delegation_off_and_on) {
   EXPECT_TRUE(settings.delegation);
 }
 
+TEST(MountOptions, choose_what_is_passed_through) {
+  Settings settings;
+  EXPECT_EQ(settings.passthrough, "off");
+  for (const char* word : {"auto", "on", "off"}) {
+    ASSERT_TRUE(apply_mount_options(std::string("passthrough=") + word, settings));
+    EXPECT_EQ(settings.passthrough, word);
+  }
+}
+
 TEST(MountOptions, pass_over_what_mount_hands_to_every_filesystem) {
   Settings settings;
   EXPECT_TRUE(
@@ -32,8 +41,9 @@ TEST(MountOptions, pass_over_what_mount_hands_to_every_filesystem) {
 }
 
 TEST(MountOptions, name_the_word_that_is_wrong) {
-  for (const char* word : {"colour", "read_budget=soon", "read_budget=0s", "workers=0",
-                           "workers=many", "workers=4x", "delegation", "delegation=no"}) {
+  for (const char* word :
+       {"colour", "read_budget=soon", "read_budget=0s", "workers=0", "workers=many", "workers=4x",
+        "delegation", "delegation=no", "passthrough", "passthrough=yes"}) {
     Settings settings;
     const auto applied = apply_mount_options(std::string("sync,") + word, settings);
     ASSERT_FALSE(applied) << word;
