@@ -113,7 +113,9 @@ bool set_attributes_here(Core& core, Reply& reply, InodeId inode, const Attribut
 Task<void> set_attributes_task(Core* core, Reply reply, InodeId inode, AttributeChange change) {
   const Deadline deadline = core->metadata_deadline();
   std::optional<KernelLock> lock;
-  lock.emplace(core->table.find_file(inode), reply);
+  if (auto used = core->table.find_file(inode); used && used->passage()) {
+    lock.emplace(std::move(used), reply);
+  }
   if (change.size) {
     Result<void> resized = co_await change_size(core, inode, *change.size, deadline);
     if (!resized) {
