@@ -23,7 +23,7 @@ struct OpenSituation {
 
 /// Direct and synchronous writes promise what the blob's file alone cannot keep.
 bool is_plain_write(int flags);
-/// Passthrough is for writers who cannot map the file: see docs/decisions/0009.
+/// Passthrough is for writers who cannot map the file: see docs/decisions/0011.
 OpenMode choose_open_mode(const OpenSituation& situation);
 
 const char* name(OpenMode mode);
