@@ -147,10 +147,9 @@ Task<Result<void>> MountedFileSystem::begin() {
   if (core_.passthrough) spawn(core_.group, core_.passthrough->watch());
   const unsigned read_ahead_kib = co_await core_.env.pool.run(
       [this] { return raise_kernel_read_ahead(core_.options.mount_point); });
-  base::log_info(
-      "mounted on={} protocol=7.{} epoch={} guarded={} read_ahead_kib={} mode=\"{}\"",
-      core_.options.mount_point, core_.kernel_minor, kernel_->can_drop_all_names(),
-      kernel_->is_guarded(), read_ahead_kib, mode());
+  base::log_info("mounted on={} protocol=7.{} epoch={} guarded={} read_ahead_kib={} mode=\"{}\"",
+                 core_.options.mount_point, core_.kernel_minor, kernel_->can_drop_all_names(),
+                 kernel_->is_guarded(), read_ahead_kib, mode());
   co_return Result<void>{};
 }
 

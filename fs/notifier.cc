@@ -75,6 +75,16 @@ Task<bool> Notifier::finished(std::shared_ptr<Pending> pending, Deadline deadlin
   co_return waited.has_value() || pending->is_done();
 }
 
+Task<bool> Notifier::finished_unless_stuck(std::shared_ptr<Pending> pending, Duration patience) {
+  for (;;) {
+    const bool had_begun = pending->has_begun();
+    const bool done = co_await finished(pending, Deadline::after(timer_.clock(), patience));
+    if (done || had_begun) co_return done;
+    const bool is_canceled = co_await base::cancel_requested();
+    if (is_canceled) co_return false;
+  }
+}
+
 bool Notifier::can_drop_all_names() const {
   return kernel_ != nullptr && kernel_->can_drop_all_names();
 }
@@ -101,6 +111,7 @@ void Notifier::work(Lane& lane) {
       item = std::move(lane.queue.front());
       lane.queue.pop_front();
     }
+    item.pending->has_begun_ = true;
     const int result = carry_out(item.job);
     settle(std::move(item.pending), result);
   }

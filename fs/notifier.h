@@ -54,11 +54,13 @@ class Notifier {
    public:
     explicit Pending(Executor executor) : done_(std::move(executor)) {}
     bool is_done() const { return done_.is_set(); }
-    int result() const { return result_; }  ///< once done
+    bool has_begun() const { return has_begun_.load(); }  ///< a thread has taken it up
+    int result() const { return result_; }                ///< once done
 
    private:
     friend class Notifier;
     base::Signal done_;
+    std::atomic<bool> has_begun_{false};
     int result_ = 0;
   };
 
@@ -77,6 +79,9 @@ class Notifier {
   std::shared_ptr<Pending> submit(Job job);
   /// True when it was done before the deadline.
   Task<bool> finished(std::shared_ptr<Pending> pending, Deadline deadline);
+  /// The same, but what counts against patience is the kernel's time alone: on a busy machine the
+  /// job may not have been taken up yet. False: somebody keeps from the kernel what it needs.
+  Task<bool> finished_unless_stuck(std::shared_ptr<Pending> pending, Duration patience);
 
   bool can_drop_all_names() const;
   bool drop_all_names();

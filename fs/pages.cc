@@ -50,8 +50,7 @@ Task<bool> drop_around(Core* core, std::shared_ptr<OpenFile> file, ByteRange wri
     all_done = all_done && done;
   }
   const auto own = file->stuck_drop;
-  const bool own_done =
-      co_await core->notifier.finished(own, Deadline::after(core->clock(), kOwnPatience));
+  const bool own_done = co_await core->notifier.finished_unless_stuck(own, kOwnPatience);
   (void)own_done;
   co_return all_done;
 }
@@ -169,15 +168,21 @@ class WaitingWrite {
 Task<void> answer_after_drop(Core* core, Reply reply, std::shared_ptr<OpenFile> file,
                              std::uint64_t offset, Written written) {
   const WaitingWrite waiting(*file, {offset, offset + written.count});
-  // The last page may be locked until the write is answered; it then holds nothing that was read.
-  const std::uint64_t last = page_of(offset + written.count - 1);
-  const Deadline deadline = Deadline::after(core->clock(), kOwnPatience);
-  std::vector<std::shared_ptr<Notifier::Pending>> parts;
-  if (page_of(offset) < last)
-    parts.push_back(submit(*core, file->inode(), {page_of(offset), last}));
-  parts.push_back(submit(*core, file->inode(), {last, last + kPageBytes}));
-  for (const auto& part : parts) {
-    const bool done = co_await core->notifier.finished(part, deadline);
+  // The last page may be locked until the write is answered, unless all of it is written; it then
+  // holds nothing that was read. The others are locked by reads only, which end.
+  const std::uint64_t end = offset + written.count;
+  const std::uint64_t last = page_of(end - 1);
+  const bool is_last_whole = offset <= last && end == last + kPageBytes;
+  const std::uint64_t free_end = is_last_whole ? end : last;
+  std::shared_ptr<Notifier::Pending> own;
+  if (!is_last_whole) own = submit(*core, file->inode(), {last, last + kPageBytes});
+  if (page_of(offset) < free_end) {
+    const auto others = submit(*core, file->inode(), {page_of(offset), free_end});
+    const bool done = co_await core->notifier.finished(others, core->read_deadline());
+    if (!done) count_unclear(file->inode());
+  }
+  if (own) {
+    const bool done = co_await core->notifier.finished_unless_stuck(own, kOwnPatience);
     (void)done;
   }
   answer_write(*core, reply, file->inode(), offset, written);

@@ -76,8 +76,9 @@ inline constexpr std::size_t kFirstSpreadChunks = 2;
 inline constexpr std::chrono::milliseconds kCrowdInterval{200};
 inline constexpr std::size_t kMaxCrowdAsked = 16;
 inline constexpr std::chrono::seconds kCrowdFresh{1};
-/// A member of the crowd that got nothing new for so long fetches nothing for the others: a chunk of
-/// 1 MiB over a link of some 2 Mb/s. Who has had nothing to do for the second takes what is others'.
+/// A member of the crowd that got nothing new for so long fetches nothing for the others: a chunk
+/// of 1 MiB over a link of some 2 Mb/s. Who has had nothing to do for the second takes what is
+/// others'.
 inline constexpr std::chrono::seconds kCrowdPatience{5};
 inline constexpr std::chrono::seconds kIdlePatience{2};
 
