@@ -169,7 +169,7 @@ Task<void> answer_after_drop(Core* core, Reply reply, std::shared_ptr<OpenFile> 
                              std::uint64_t offset, Written written) {
   const WaitingWrite waiting(*file, {offset, offset + written.count});
   // The last page may be locked until the write is answered, unless all of it is written; it then
-  // holds nothing that was read. The others are locked by reads only, which end.
+  // holds nothing that was read. The others are locked by reads only.
   const std::uint64_t end = offset + written.count;
   const std::uint64_t last = page_of(end - 1);
   const bool is_last_whole = offset <= last && end == last + kPageBytes;
@@ -178,8 +178,8 @@ Task<void> answer_after_drop(Core* core, Reply reply, std::shared_ptr<OpenFile> 
   if (!is_last_whole) own = submit(*core, file->inode(), {last, last + kPageBytes});
   if (page_of(offset) < free_end) {
     const auto others = submit(*core, file->inode(), {page_of(offset), free_end});
-    const bool done = co_await core->notifier.finished(others, core->read_deadline());
-    if (!done) count_unclear(file->inode());
+    const bool done = co_await core->notifier.finished_unless_stuck(others, kPatience);
+    (void)done;  // otherwise a read keeps them that waits for us: they go when it ends
   }
   if (own) {
     const bool done = co_await core->notifier.finished_unless_stuck(own, kOwnPatience);
