@@ -94,15 +94,18 @@ Task<Result<wire::InodeRecord>> get_held_inode(Core* core, InodeId inode, Deadli
   // was before.
   for (int questions = was_doomed ? 2 : 1;; --questions) {
     const std::uint64_t seen = core->table.dooms(inode);
+    const bool was_kept = core->table.is_orphan(inode);
     auto record = co_await core->volume.get_inode(inode, true, deadline);
     if (!record) co_return record;
     if (questions > 1) continue;
     const bool is_linked = record->attributes.nlink > 0;
     core->table.clear_doom(inode, is_linked, seen);
-    if (!is_linked && !core->table.is_orphan(inode)) {
+    if (is_linked) co_return record;
+    if (!core->table.is_orphan(inode)) {
       co_return fail(Errc::not_found, "only others have inode {} open", inode);
     }
-    co_return record;
+    // What we have said behind the question may have come too late: others may have let it go.
+    if (was_kept) co_return record;
   }
 }
 

@@ -485,7 +485,9 @@ Task<void> let_orphan_go(Core* core, std::shared_ptr<OpenFile> file) {
       published = co_await publish(core, file, {.release = true});
     }
     if (is_linked || !(record || is_gone)) {  // housekeep() tries again if need be
-      (void)core->table.end_hold(file->inode());
+      // We may have been asked meanwhile, and have said that it is open.
+      const bool was_orphan = core->table.end_hold(file->inode());
+      if (was_orphan) core->launch(after_close(core, file, {true, false, true}));
       co_return;
     }
   }

@@ -176,10 +176,23 @@ void take_answers(State& state, const Session& session, const wire::Invalidate& 
 namespace {
 
 /// Who says that a file is open says so to every change that would remove it, whichever has asked,
-/// and until CloseOrphan.
+/// and until CloseOrphan. One that is through already has counted it as open, but a CloseOrphan, or
+/// another answer, from before it was opened again may have come since.
 void note_open(State& state, const Session& session, InodeId inode) {
   for (const WorkId id : state.works.lockers(inode)) {
     invalidation_of(*state.works.find(id))->still_open.emplace(inode, session.id);
+  }
+  const auto row = state.store.inode(inode);
+  if (row && row->nlink == 0) state.store.add_orphan(inode, session.id);
+}
+
+void note_all_open(State& state, const Session& session, const wire::Invalidate& asked,
+                   const wire::InvalidateReply& reply) {
+  for (const wire::Stale& stale : asked.stale) {
+    if (!stale.orphaned) continue;
+    const auto& open = reply.still_open;
+    if (std::find(open.begin(), open.end(), stale.inode) == open.end()) continue;
+    note_open(state, session, stale.inode);
   }
 }
 
@@ -188,15 +201,10 @@ void note_open(State& state, const Session& session, InodeId inode) {
 void on_invalidated(State& state, Session& session, EventId id, const OpenEvent& event,
                     const wire::InvalidateReply& reply) {
   const auto& message = std::get<wire::Invalidate>(event.message);
+  note_all_open(state, session, message, reply);
   if (!event.work) {
     take_answers(state, session, message, reply);
     return;
-  }
-  for (const wire::Stale& stale : message.stale) {
-    if (!stale.orphaned) continue;
-    const auto& open = reply.still_open;
-    if (std::find(open.begin(), open.end(), stale.inode) == open.end()) continue;
-    note_open(state, session, stale.inode);
   }
   Work* work = state.works.find(event.work);
   Invalidation* invalidation = work == nullptr ? nullptr : invalidation_of(*work);

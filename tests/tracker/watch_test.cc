@@ -208,6 +208,32 @@ TEST_F(Watch, an_orphan_that_is_closed_before_the_change_is_through_does_not_sta
   EXPECT_FALSE(a.get(file));
 }
 
+TEST_F(Watch, an_orphan_that_is_opened_again_lives_although_it_was_closed_in_between) {
+  const InodeId file = *a.create(kRootInode, "file");
+  TestPeer& c = rig.join("c");
+  for (TestPeer* peer : {&b, &c}) ASSERT_TRUE(peer->lookup(kRootInode, "file"));
+  a.open_files = b.open_files = {file};
+  b.answers = false;
+  b.inbox.clear();
+  // Two removals at once, and b has answered one when that is applied.
+  const Token first = a.send_change(wire::Unlink{kRootInode, "file", true});
+  const Token second = c.send_change(wire::Unlink{kRootInode, "file", false});
+  ASSERT_EQ(b.count_events(), 2U);
+  const Push other = b.inbox.back();
+  b.inbox.pop_back();
+  b.answer_all();
+  ASSERT_TRUE(a.change_result(first));
+  // b has closed it before it heard of that, opens it once more and says so to the other.
+  ASSERT_TRUE(b.call(wire::CloseOrphan{file}));
+  b.inbox = {other};
+  b.answer_all();
+  EXPECT_TRUE(c.result<wire::Mutate>(second));
+  ASSERT_TRUE(a.call(wire::CloseOrphan{file}));
+  EXPECT_TRUE(b.get(file)) << "b has it open";
+  ASSERT_TRUE(b.call(wire::CloseOrphan{file}));
+  EXPECT_FALSE(b.get(file));
+}
+
 TEST_F(Watch, changes_of_the_same_name_at_once_are_applied_one_after_the_other) {
   TestPeer& c = rig.join("c");
   for (TestPeer* peer : {&a, &b, &c}) ASSERT_TRUE(peer->lookup(kRootInode, "name"));
