@@ -133,17 +133,17 @@ bool step_get_inode(State& state, Work& work, ReadWork& read, const wire::GetIno
     return answer(state, work, std::move(reply));
   }
   const PendingData pending = pending_data(state, request.inode, work.session);
-  if (!pending.is_asked) {
-    // An answer that waits cannot hold up an invalidation that this session still has to answer.
-    if (pending.work) {
-      state.works.wait_for_end(*pending.work, work.id);
-      return false;
-    }
-    const SessionId holder = state.delegations.holder(request.inode);
-    if (holder && holder != work.session) {
-      recall_to_publish(state, request.inode, work.id);
-      return false;
-    }
+  // An answer that waits for the change must not hold up its invalidation, which this session has
+  // still to answer.
+  if (pending.work && !pending.is_asked) {
+    state.works.wait_for_end(*pending.work, work.id);
+    return false;
+  }
+  // A publish waits for no change: see apply_operation() in change_requests.cc.
+  const SessionId holder = state.delegations.holder(request.inode);
+  if (holder && holder != work.session) {
+    recall_to_publish(state, request.inode, work.id);
+    return false;
   }
   reply.record = make_record(state, work.session, *row, watched);
   reply.holders = told_holders(state, work.session, *row);

@@ -64,6 +64,22 @@ TEST_F(Delegating, a_reader_makes_the_writer_publish) {
   EXPECT_FALSE(a.get(file)->delegated);
 }
 
+TEST_F(Delegating, a_reader_does_so_while_he_is_asked_about_the_end_of_the_name) {
+  const InodeId file = *a.create(kRootInode, "file", wire::FileKind::regular, true);
+  TestPeer& c = rig.join("c");
+  for (TestPeer* peer : {&b, &c}) ASSERT_TRUE(peer->lookup(kRootInode, "file"));
+  b.answers = false;
+  const Token removed = c.send_change(wire::Unlink{kRootInode, "file", false});
+  ASSERT_EQ(b.count_events(), 1U);
+  auto read = b.get(file, true);
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(read->content, made_up_content(1, 77)) << "what was committed is not what a has";
+  EXPECT_FALSE(c.result<wire::Mutate>(removed));
+  b.open_files = {file};
+  b.answer_all();
+  EXPECT_TRUE(c.change_result(removed));
+}
+
 TEST_F(Delegating, publishing_under_it_asks_nobody) {
   const InodeId file = *a.create(kRootInode, "file", wire::FileKind::regular, true);
   ASSERT_TRUE(b.lookup(kRootInode, "file"));
