@@ -12,6 +12,19 @@
 namespace shoal::fs::ops {
 namespace {
 
+bool is_passed_through(const Core& core, InodeId inode) {
+  const std::shared_ptr<OpenFile> file = core.table.find_file(inode);
+  return file && file->passage();
+}
+
+/// A file of which all is known here. In one pass of the gate: a directory that is let go for
+/// somebody else has none of its files opened behind that. nullptr: the tracker has to be asked.
+std::shared_ptr<FileHandle> open_known(Core& core, InodeId inode, int flags) {
+  const ReplyGate::Pass pass = core.gate.enter();
+  if (!core.volume.find_inode(inode)) return nullptr;
+  return make_handle(core, inode, flags);
+}
+
 void open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   Core& core = core_of(request);
   Reply reply(core, request);
@@ -19,13 +32,8 @@ void open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   const int access = info->flags & O_ACCMODE;
   const bool may_be_passed = access == O_RDWR && core.options.passthrough == PassthroughOption::on;
   const bool changes_at_once = access == O_WRONLY || (info->flags & O_TRUNC) != 0 || may_be_passed;
-  if (!changes_at_once && core.volume.find_inode(id)) {
-    const std::shared_ptr<OpenFile> known = core.table.find_file(id);
-    if (known && known->passage()) {
-      core.launch(open_task(&core, reply.park(), id, info->flags));
-      return;
-    }
-    if (auto handle = make_handle(core, id, info->flags)) {
+  if (!changes_at_once && !is_passed_through(core, id)) {
+    if (auto handle = open_known(core, id, info->flags)) {
       const OpenOut out = open_out(core, std::move(handle));
       if (!reply.opened(out)) close_handle(core, take_handle(out.handle));
       return;
