@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "fs/blobs.h"
 #include "fs/events.h"
 #include "fs/interrupts.h"
 #include "wire/limits.h"
@@ -179,10 +180,12 @@ void Core::apply_local(wire::InodeRecord& record) const {
   const std::shared_ptr<OpenFile> file = table.find_file(record.inode);
   if (!file) return;
   const FileState state = file->state();
-  if (!state.is_dirty) return;
+  // An answer that was on its way may be older than what was published here since.
+  const bool is_newer = state.has_content && state.version > record.version;
+  if (!state.is_dirty && !is_newer) return;
   wire::Attributes& attributes = record.attributes;
-  attributes.size = state.size;
-  attributes.mtime = state.mtime;
+  attributes.size = size_of(state);
+  attributes.mtime = state.is_dirty ? state.mtime : std::max(attributes.mtime, state.mtime);
   attributes.ctime = std::max(attributes.ctime, state.change_time);
   if (state.atime) attributes.atime = *state.atime;
   attributes.allocated_bytes = state.blob ? state.blob->info().allocated_bytes : 0;
