@@ -84,7 +84,8 @@ class Program:
         self.note(thing=thing, action=action, value=value, begin=begin, end=time.monotonic_ns())
 
     def run(self):
-        actions = [self.swap, self.see_swapped, self.see_swapped, self.measure_swapped, self.make, self.remove, self.look, self.make_folder, self.remove_folder,
+        actions = [self.swap, self.see_swapped, self.see_swapped, self.measure_swapped,
+                   self.make, self.remove, self.look, self.make_folder, self.remove_folder,
                    self.look_at_folder, self.list_all, self.mark, self.see_marks]
         if GROWING:
             actions += [self.overwrite, self.see_overwritten, self.measure_overwritten, self.append,
