@@ -419,6 +419,8 @@ class History(unittest.TestCase):
                   sep="\n", file=sys.stderr)
         self.assertEqual((faults[:10], wrong), ([], {}))
         for thing, count in counts.items():
+            if thing in (*OVERWRITTEN, *LOGS) and not GROWING:
+                continue  # looked at in the end only
             self.assertGreater(count, 10, f"{thing}: too little to prove anything")
 
     def test_calm(self):
