@@ -343,7 +343,8 @@ Volume::Left Volume::leave(std::set<InodeId> directories, std::span<const InodeI
                            std::span<const InodeId> known) {
   const base::MutexLock lock(mutex_);
   Left left;
-  std::erase_if(directories, [this](InodeId directory) { return local_.holds(directory); });
+  const LocalNames& local = local_;  // the analysis of locks does not look into lambdas
+  std::erase_if(directories, [&local](InodeId directory) { return local.holds(directory); });
   left.directories = cache_.unused(std::move(directories), used);
   if (left.directories.empty()) return left;
   for (const InodeId inode : known) {
