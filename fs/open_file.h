@@ -33,6 +33,7 @@ struct FileState {
   std::uint64_t generation = 0;  ///< ... in this session
   bool is_working = false;       ///< blob is open for change
   bool is_dirty = false;         ///< bytes or size differ from content
+  bool is_flushed = false;       ///< somebody closed it since the last change
   bool is_removed = false;       ///< its last name went while nobody had it open
   bool is_conflicted = false;    ///< another peer's version won; our bytes cannot be published
 

@@ -539,7 +539,10 @@ Task<void> note_all_published(Core* core) {
 Task<Result<void>> publish_closed(Core* core) {
   Result<void> outcome{};
   for (const std::shared_ptr<OpenFile>& file : core->table.files()) {
-    if (!file->state().is_dirty || core->table.writers(file->inode()) > 0) continue;
+    const FileState state = file->state();
+    // close(2) has returned before RELEASE arrives.
+    const bool is_closed = state.is_flushed || core->table.writers(file->inode()) == 0;
+    if (!state.is_dirty || !is_closed) continue;
     Result<void> published = co_await publish(core, file, {.release = true});
     if (!published && outcome) outcome = std::move(published);
   }

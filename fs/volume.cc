@@ -343,8 +343,9 @@ Volume::Left Volume::leave(std::set<InodeId> directories, std::span<const InodeI
                            std::span<const InodeId> known) {
   const base::MutexLock lock(mutex_);
   Left left;
-  const LocalNames& local = local_;  // the analysis of locks does not look into lambdas
-  std::erase_if(directories, [&local](InodeId directory) { return local.holds(directory); });
+  for (auto place = directories.begin(); place != directories.end();) {
+    place = local_.holds(*place) ? directories.erase(place) : std::next(place);
+  }
   left.directories = cache_.unused(std::move(directories), used);
   if (left.directories.empty()) return left;
   for (const InodeId inode : known) {

@@ -20,6 +20,7 @@ void note_change(const Core& core, OpenFile& file, std::uint64_t end) {
   file.update([&](FileState& state) {
     if (!state.is_dirty) state.size = state.content.id.size;
     state.is_dirty = true;
+    state.is_flushed = false;
     state.is_changed_since_seal = true;
     state.size = std::max(state.size, end);
     state.mtime = now;

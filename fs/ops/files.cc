@@ -60,6 +60,9 @@ void flush(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   Core& core = core_of(request);
   Reply reply(core, request);
   const std::shared_ptr<FileHandle> handle = handle_of(info->fh);
+  if (handle->is_writable()) {
+    handle->file()->update([](FileState& state) { state.is_flushed = true; });
+  }
   // POSIX: when a process closes a file, by any of its descriptors, all its locks on it go.
   const LockTable::Key owner{InodeId(inode), wire::LockKind::posix, info->lock_owner};
   const bool has_locks = core.locks.holds(owner);
